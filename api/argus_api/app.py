@@ -1,0 +1,49 @@
+"""The FastAPI application around one gateway."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from argus_api import legacy, system, v1
+from argus_api.docs import add_docs
+from argus_api.errors import add_error_handlers
+from argus_api.middleware import Compression, Surroundings
+from argus_api.openapi import TAGS
+from argus_core import __version__
+from argus_core.gateway import Gateway
+
+LARGEST_BODY = 1024 * 1024
+
+
+def create_app(gateway: Gateway) -> FastAPI:
+    """The application that answers from ``gateway``, which it opens and closes with itself."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async with gateway:
+            yield
+
+    app = FastAPI(
+        title="Argus",
+        version=__version__,
+        summary="Market data of the Chinese exchanges: one question, the same answer.",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_tags=TAGS,
+        redirect_slashes=False,
+        max_body_size=LARGEST_BODY,
+    )
+    app.state.gateway = gateway
+    # The last one added is the outermost.
+    app.add_middleware(Compression)
+    app.add_middleware(Surroundings, clock=gateway.clock)
+    add_error_handlers(app)
+    add_docs(app)
+    app.include_router(v1.router)
+    app.include_router(system.router)
+    app.include_router(legacy.router)
+    return app

@@ -1,0 +1,110 @@
+"""The formats of history: which one a client wants, and the response in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import polars as pl
+from anyio import to_thread
+from starlette.requests import Request
+from starlette.responses import Response
+
+from argus_api import frames
+from argus_api.accept import best
+from argus_api.arrow import ipc_stream
+from argus_api.envelope import Reply, encoded
+from argus_api.errors import NotAcceptable
+from argus_api.etag import etag_of, matches
+from argus_api.provenance import failures, failures_header
+
+MEDIA_TYPES: Mapping[str, str] = MappingProxyType(
+    {
+        "json": "application/json",
+        "csv": "text/csv",
+        "ndjson": "application/x-ndjson",
+        "arrow": "application/vnd.apache.arrow.stream",
+        "parquet": "application/vnd.apache.parquet",
+    }
+)
+"""The media type of each format that ``Accept`` can name, the preferred first."""
+
+_BY_MEDIA_TYPE = MappingProxyType({media: name for name, media in MEDIA_TYPES.items()})
+_WORTH_A_THREAD = 2000
+"""Rows from which encoding is moved off the event loop."""
+
+Frames = Mapping[str, pl.DataFrame]
+
+
+@dataclass(frozen=True, slots=True)
+class _Tabular:
+    """A format of one table: ``data`` makes what the ETag covers, ``body`` what is sent."""
+
+    data: Callable[[pl.DataFrame], bytes]
+    body: Callable[[pl.DataFrame, bytes, bytes], bytes]
+
+
+_TABULAR: Mapping[str, _Tabular] = MappingProxyType(
+    {
+        "csv": _Tabular(frames.csv, lambda _table, data, _meta: data),
+        "ndjson": _Tabular(frames.ndjson, lambda _table, data, _meta: data),
+        "arrow": _Tabular(ipc_stream, lambda _table, data, meta: frames.arrow(data, meta)),
+        "parquet": _Tabular(ipc_stream, lambda table, _data, meta: frames.parquet(table, meta)),
+    }
+)
+
+
+def wanted(request: Request, named: str | None) -> str:
+    """The format that ``format=`` or else ``Accept`` asks for, JSON if neither does."""
+    if named is not None:
+        return named
+    header = request.headers.get("accept")
+    if not header:
+        return "json"
+    media = best(header, tuple(MEDIA_TYPES.values()))
+    if media is None:
+        raise NotAcceptable(
+            "Accept names no format of this path; available: " + ", ".join(MEDIA_TYPES.values()),
+            details={"parameter": "Accept", "allowed": list(MEDIA_TYPES.values())},
+        )
+    return _BY_MEDIA_TYPE[media]
+
+
+async def history_response(
+    form: str, reply: Reply, bars: Frames, *, period: str, meta: Mapping[str, Any], explain: bool
+) -> Response:
+    """The bars of each symbol in the format ``form``."""
+    if tabular := _TABULAR.get(form):
+        return await _tabular_response(form, tabular, reply, bars, meta)
+    encode = frames.rows_by_symbol if form == "json" else frames.columns_by_symbol
+    data = await _off_loop(bars, encode, bars)
+    extra = {"total_records": _total(bars), "period": period}
+    return reply.enveloped(data, extra=extra, meta=meta, explain=explain, vary="Accept", form=form)
+
+
+async def _tabular_response(
+    form: str, tabular: _Tabular, reply: Reply, bars: Frames, meta: Mapping[str, Any]
+) -> Response:
+    table = frames.table(bars)
+    data = await _off_loop(bars, tabular.data, table)
+    lost = reply.failures
+    headers = reply.headers(etag_of(data, form), "Accept")
+    if lost:
+        headers["X-Argus-Errors"] = failures_header(lost)
+    if matches(reply.request.headers.get("if-none-match"), headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    told = {**reply.meta(), **meta, **({"errors": failures(lost)} if lost else {})}
+    body = await _off_loop(bars, tabular.body, table, data, encoded(told))
+    return Response(body, media_type=MEDIA_TYPES[form], headers=headers)
+
+
+async def _off_loop(bars: Frames, encode: Callable[..., bytes], *args: Any) -> bytes:
+    if _total(bars) < _WORTH_A_THREAD:
+        return encode(*args)
+    return await to_thread.run_sync(encode, *args)
+
+
+def _total(bars: Frames) -> int:
+    return sum(frame.height for frame in bars.values())

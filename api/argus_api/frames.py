@@ -1,0 +1,102 @@
+"""Frames of bars as bytes: encoded by polars column by column, never row by row in Python."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+
+import orjson
+import polars as pl
+
+from argus_api.arrow import with_metadata
+
+BAR_FIELDS = (
+    "open",
+    "high",
+    "low",
+    "close",
+    "volume",
+    "turnover",
+    "change",
+    "change_pct",
+)
+META_KEY = "argus.meta"
+_LABELS = ("time", "date")
+_INSTANT = "%Y-%m-%dT%H:%M:%S%:z"
+
+
+def columns_of(frame: pl.DataFrame, fields: Sequence[str]) -> pl.DataFrame:
+    """The labels, the wanted fields and ``final``, in the contract's order."""
+    labels = [name for name in _LABELS if name in frame.columns]
+    return frame.select(*labels, *fields, "final")
+
+
+def whole_counts(frame: pl.DataFrame) -> pl.DataFrame:
+    """The same frame whose volume, if no value has a fraction, is of whole numbers.
+
+    Only texts need it: in Arrow and Parquet a column's type must not depend on its values.
+    """
+    if "volume" not in frame.columns:
+        return frame
+    volume = frame["volume"]
+    whole = (volume == volume.floor()).all()
+    return frame.with_columns(pl.col("volume").cast(pl.Int64)) if whole else frame
+
+
+def rows(frame: pl.DataFrame) -> bytes:
+    """A JSON array of rows; only an unfinished bar says ``"final": false``."""
+    runs = _runs(whole_counts(frame))
+    parts = [run.write_json()[1:-1] for run in runs if not run.is_empty()]
+    return b"[" + ",".join(parts).encode() + b"]"
+
+
+def rows_by_symbol(frames: Mapping[str, pl.DataFrame]) -> bytes:
+    """A JSON object of symbols and their rows."""
+    return orjson.dumps({str(key): orjson.Fragment(rows(f)) for key, f in frames.items()})
+
+
+def columns_by_symbol(frames: Mapping[str, pl.DataFrame]) -> bytes:
+    """A JSON object of symbols and their columns, each a list."""
+    return orjson.dumps({str(key): orjson.Fragment(_columns(f)) for key, f in frames.items()})
+
+
+def table(frames: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """All symbols in one frame, told apart by a leading ``symbol`` column."""
+    return pl.concat(
+        frame.select(pl.lit(str(key)).alias("symbol"), pl.all()) for key, frame in frames.items()
+    )
+
+
+def csv(frame: pl.DataFrame) -> bytes:
+    """CSV with a header line; a missing value is an empty cell."""
+    return whole_counts(frame).write_csv(datetime_format=_INSTANT).encode()
+
+
+def ndjson(frame: pl.DataFrame) -> bytes:
+    """One JSON row a line, each as in the rows of JSON."""
+    return "".join(part.write_ndjson() for part in _runs(whole_counts(frame))).encode()
+
+
+def arrow(stream: bytes, meta: bytes) -> bytes:
+    """The Arrow IPC ``stream`` with ``meta`` in its schema."""
+    return with_metadata(stream, {META_KEY: meta.decode()})
+
+
+def parquet(frame: pl.DataFrame, meta: bytes) -> bytes:
+    """A Parquet file with ``meta`` in its key-value metadata."""
+    buffer = BytesIO()
+    frame.write_parquet(buffer, metadata={META_KEY: meta.decode()})
+    return buffer.getvalue()
+
+
+def _runs(frame: pl.DataFrame) -> list[pl.DataFrame]:
+    """``frame`` cut where ``final`` changes; the finished runs lose that column."""
+    if frame["final"].all():
+        return [frame.drop("final")]
+    numbered = frame.with_columns(run=pl.col("final").rle_id())
+    runs = numbered.partition_by("run", maintain_order=True, include_key=False)
+    return [run.drop("final") if run["final"][0] else run for run in runs]
+
+
+def _columns(frame: pl.DataFrame) -> bytes:
+    return whole_counts(frame).select(pl.all().implode()).write_json()[1:-1].encode()

@@ -1,0 +1,158 @@
+"""How query parameters are declared, read and documented: one table serves all three."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any, Generic, TypeVar, cast
+
+from argus_core.errors import BadParameter, MissingParameter
+
+T = TypeVar("T", covariant=True)
+
+CREDENTIAL_NAMES = frozenset({"api_key", "apikey", "key", "token", "access_token", "x-api-key"})
+"""Names under which people put keys into URLs, where logs and proxies would keep them."""
+
+
+class BadValueError(ValueError):
+    """A text that a parser cannot use; its message completes "PARAMETER …"."""
+
+    def __init__(self, message: str, *, allowed: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.allowed = tuple(allowed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Param(Generic[T]):
+    """One query parameter: its spellings, how its text is read, and how it is documented.
+
+    ``parse`` raises :class:`BadValueError`. ``listed`` joins repeated occurrences by commas.
+    ``comparable`` makes of a value what is compared when two spellings are given at once.
+    """
+
+    name: str
+    parse: Callable[[str], T]
+    about: str
+    schema: Mapping[str, Any]
+    default: T | None = None
+    also: tuple[str, ...] = ()
+    required: bool = False
+    listed: bool = False
+    example: Any = None
+    comparable: Callable[[Any], object] | None = None
+
+    @property
+    def spellings(self) -> tuple[str, ...]:
+        """Every name under which the parameter is accepted, the documented one first."""
+        return (self.name, *self.also)
+
+    def read(self, given: Mapping[str, list[str]]) -> T:
+        """The value among the parsed query ``given``; raises :class:`BadParameter`."""
+        values = [
+            self._parse(spelling, text)
+            for spelling in self.spellings
+            if spelling in given
+            for text in self._texts(given[spelling])
+        ]
+        if not values:
+            if self.required:
+                raise MissingParameter(f"{self.name} is required", details={"parameter": self.name})
+            return cast("T", self.default)
+        if len(values) > 1 and len({self._key(value) for value in values}) > 1:
+            names = " and ".join(name for name in self.spellings if name in given)
+            raise BadParameter(
+                f"{names} say different things; give one", details={"parameter": self.name}
+            )
+        return values[0]
+
+    def openapi(self) -> dict[str, Any]:
+        """The parameter object of OpenAPI."""
+        about = self.about
+        if self.also:
+            about += " Also spelled " + ", ".join(f"`{name}`" for name in self.also) + "."
+        schema = dict(self.schema)
+        if self.default is not None and "default" not in schema:
+            schema["default"] = self.default
+        described: dict[str, Any] = {
+            "name": self.name,
+            "in": "query",
+            "required": self.required,
+            "description": about,
+            "schema": schema,
+        }
+        if self.example is not None:
+            described["example"] = self.example
+        return described
+
+    def _texts(self, texts: list[str]) -> list[str]:
+        return [",".join(texts)] if self.listed else texts
+
+    def _key(self, value: T) -> object:
+        return self.comparable(value) if self.comparable else value
+
+    def _parse(self, spelling: str, text: str) -> T:
+        try:
+            return self.parse(text)
+        except BadValueError as error:
+            details: dict[str, Any] = {"parameter": spelling}
+            if error.allowed:
+                details["allowed"] = list(error.allowed)
+            raise BadParameter(f"{spelling} {error}", details=details) from None
+
+
+class Values:
+    """The parameters of one request, each under the :class:`Param` that describes it."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = values
+
+    def __getitem__(self, param: Param[T]) -> T:
+        return cast("T", self._values[param.name])
+
+
+@dataclass(frozen=True, slots=True)
+class Params:
+    """The parameters that one route takes; anything else in its query is refused."""
+
+    params: tuple[Param[Any], ...]
+    _spellings: frozenset[str] = field(init=False)
+
+    def __init__(self, *params: Param[Any]) -> None:
+        object.__setattr__(self, "params", params)
+        names = frozenset(name for param in params for name in param.spellings)
+        object.__setattr__(self, "_spellings", names)
+
+    def read(self, pairs: Sequence[tuple[str, str]]) -> Values:
+        """The values that the query ``pairs`` give; raises :class:`BadParameter`."""
+        given: dict[str, list[str]] = {}
+        for name, text in pairs:
+            if name not in self._spellings:
+                raise self._unknown(name)
+            given.setdefault(name, []).append(text)
+        return Values({param.name: param.read(given) for param in self.params})
+
+    def openapi(self) -> list[dict[str, Any]]:
+        """The parameter objects of OpenAPI, in the order of declaration."""
+        return [param.openapi() for param in self.params]
+
+    def _unknown(self, name: str) -> BadParameter:
+        known = sorted(self._spellings)
+        close = get_close_matches(name.lower(), known, n=1, cutoff=0.5)
+        shown = quoted(name)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        allowed = ", ".join(known) or "none"
+        return BadParameter(
+            f"{shown} is not a parameter of this path{hint} (allowed: {allowed})",
+            details={"parameter": name[:_SHOWN], "allowed": known},
+        )
+
+
+_SHOWN = 60
+
+
+def quoted(text: str) -> str:
+    """What a caller wrote, quoted, short enough for an error message."""
+    return repr(text if len(text) <= _SHOWN else text[:_SHOWN] + "…")

@@ -1,0 +1,31 @@
+"""``argus serve``: answer questions over HTTP until told to stop."""
+
+from __future__ import annotations
+
+import os
+
+from argus_cli.options import (
+    DEFAULT_CONFIG,
+    AccessLogOption,
+    ConfigOption,
+    HostOption,
+    PortOption,
+)
+from argus_cli.trouble import told
+
+
+def serve(
+    *,
+    config: ConfigOption = DEFAULT_CONFIG,
+    host: HostOption = None,
+    port: PortOption = None,
+    access_log: AccessLogOption = False,
+) -> None:
+    """Serve the sources of a configuration file."""
+    with told():
+        from argus_cli.server import run  # noqa: PLC0415 - keeps --help quick
+        from argus_core.config import Config  # noqa: PLC0415 - keeps --help quick
+        from argus_core.gateway import Gateway  # noqa: PLC0415 - keeps --help quick
+
+        loaded = Config.load(config, os.environ).with_server(host=host, port=port)
+        run(Gateway(loaded), access_log=access_log)

@@ -1,0 +1,112 @@
+"""Everything a plugin author needs, and nothing else."""
+
+from argus_core.clock import SHANGHAI, Clock
+from argus_core.errors import (
+    ArgusError,
+    BadCredentials,
+    BadData,
+    BadParameter,
+    CacheError,
+    CallerError,
+    LoginFailed,
+    NotOffered,
+    PermissionDenied,
+    PluginError,
+    SourceError,
+    SourceTimeout,
+    SourceUnavailable,
+    Throttled,
+)
+from argus_core.extend.alerter import Alert, Alerter
+from argus_core.extend.authenticator import Authenticator, Presented, Principal
+from argus_core.extend.balancer import Balancer, Candidate
+from argus_core.extend.cache import Cache, CacheStats
+from argus_core.extend.source import Rows, Settings, Source
+from argus_core.extend.units import Units
+from argus_core.hookspecs import hookimpl
+from argus_core.market.calendar import session_dates
+from argus_core.market.kinds import kind_of
+from argus_core.market.sessions import Session, sessions_of
+from argus_core.market.symbols import parse_symbol
+from argus_core.model.frames import BARS, FACTORS, Column
+from argus_core.model.period import Adjust, Period
+from argus_core.model.query import (
+    BarsQuery,
+    CalendarQuery,
+    DepthQuery,
+    FactorsQuery,
+    InstrumentsQuery,
+    ListingsQuery,
+    QuotesQuery,
+    SectorsQuery,
+)
+from argus_core.model.records import (
+    Depth,
+    Instrument,
+    Level,
+    Quote,
+    Trade,
+    TradingDays,
+)
+from argus_core.model.symbol import Exchange, Kind, Symbol
+
+__version__ = "0.1.0"
+__all__ = [
+    "BARS",
+    "FACTORS",
+    "SHANGHAI",
+    "Adjust",
+    "Alert",
+    "Alerter",
+    "ArgusError",
+    "Authenticator",
+    "BadCredentials",
+    "BadData",
+    "BadParameter",
+    "Balancer",
+    "BarsQuery",
+    "Cache",
+    "CacheError",
+    "CacheStats",
+    "CalendarQuery",
+    "CallerError",
+    "Candidate",
+    "Clock",
+    "Column",
+    "Depth",
+    "DepthQuery",
+    "Exchange",
+    "FactorsQuery",
+    "Instrument",
+    "InstrumentsQuery",
+    "Kind",
+    "Level",
+    "ListingsQuery",
+    "LoginFailed",
+    "NotOffered",
+    "Period",
+    "PermissionDenied",
+    "PluginError",
+    "Presented",
+    "Principal",
+    "Quote",
+    "QuotesQuery",
+    "Rows",
+    "SectorsQuery",
+    "Session",
+    "Settings",
+    "Source",
+    "SourceError",
+    "SourceTimeout",
+    "SourceUnavailable",
+    "Symbol",
+    "Throttled",
+    "Trade",
+    "TradingDays",
+    "Units",
+    "hookimpl",
+    "kind_of",
+    "parse_symbol",
+    "session_dates",
+    "sessions_of",
+]

@@ -1,0 +1,1 @@
+"""Answers kept while they are fresh, and fetches shared."""

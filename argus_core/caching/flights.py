@@ -1,0 +1,59 @@
+"""Single flight: a key that is being fetched is never fetched a second time meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable, Coroutine, Hashable, Sequence
+from typing import Any, Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+R = TypeVar("R")
+
+
+class Flights(Generic[K, R]):
+    """Fetches under way, by key. One flight may carry many keys; a key is in one at most.
+
+    A flight is a task of its own: a waiter who leaves harms nobody. Its failure is everybody's
+    who waits, and is forgotten with it, so the next asker tries again.
+    """
+
+    def __init__(self) -> None:
+        self._tasks: dict[K, asyncio.Task[R]] = {}
+
+    def __len__(self) -> int:
+        return len(set(self._tasks.values()))
+
+    async def share(
+        self,
+        keys: Sequence[K],
+        work: Callable[[tuple[K, ...]], Coroutine[Any, Any, R]],
+        timeout: float,  # noqa: ASYNC109 - waiting is shared, so a cancel scope would not do
+    ) -> tuple[dict[K, asyncio.Task[R]], bool]:
+        """The finished flight of each key, and whether all finished within ``timeout`` seconds.
+
+        Keys that nobody fetches yet start one new flight together: ``work(new_keys)``.
+        """
+        flights = {key: self._tasks[key] for key in keys if key in self._tasks}
+        new = tuple(key for key in keys if key not in flights)
+        if new:
+            task = asyncio.ensure_future(work(new))
+            for key in new:
+                self._tasks[key] = flights[key] = task
+            task.add_done_callback(functools.partial(self._landed, new))
+        _done, late = await asyncio.wait(set(flights.values()), timeout=timeout)
+        return {key: task for key, task in flights.items() if task not in late}, not late
+
+    def _landed(self, keys: tuple[K, ...], task: asyncio.Task[R]) -> None:
+        # Its failure is looked at, so that a flight which everybody left is not reported as lost.
+        for key in keys:
+            del self._tasks[key]
+        if not task.cancelled():
+            task.exception()
+
+    async def aclose(self) -> None:
+        """Cancel what is still under way."""
+        tasks = set(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

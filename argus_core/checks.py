@@ -1,0 +1,90 @@
+"""What `argus check` finds out: does every configured part start and answer?"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+
+from argus_core.assembly import Parts
+from argus_core.clock import Clock
+from argus_core.errors import ArgusError, ConfigError
+from argus_core.telemetry.redact import Redactor
+
+PATIENCE = 20.0
+"""Seconds that one part may take to open or to answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One part's verdict: what it is, whether it works, how long it took, what to do if not."""
+
+    kind: str
+    name: str
+    plugin: str
+    ok: bool
+    seconds: float
+    message: str
+    fix: str = ""
+
+
+async def check(parts: Parts, *, clock: Clock, redactor: Redactor) -> list[Check]:
+    """A verdict on every source and cache, in the order of the configuration."""
+    examiner = _Examiner(clock, redactor)
+    tasks: list[Awaitable[Check]] = []
+    for node in parts.nodes.values():
+        if node.down is not None:
+            tasks.append(examiner.lame(node.name, node.plugin, node.down))
+            continue
+        source = node.source
+        steps = (source.open, source.ping, source.close)
+        tasks.append(examiner.run("source", node.name, node.plugin, steps))
+    for cache in parts.caches:
+        calls = (cache.open, cache.stats, cache.close)
+        tasks.append(examiner.run("cache", cache.name, type(cache).__module__, calls))
+    return list(await asyncio.gather(*tasks))
+
+
+class _Examiner:
+    def __init__(self, clock: Clock, redactor: Redactor) -> None:
+        self._clock = clock
+        self._redactor = redactor
+
+    async def lame(self, name: str, plugin: str, reason: str) -> Check:
+        """The verdict on a source that could not even be built."""
+        return Check(kind="source", name=name, plugin=plugin, ok=False, seconds=0.0, message=reason)
+
+    async def run(
+        self, kind: str, name: str, plugin: str, steps: Iterable[Callable[[], Awaitable[object]]]
+    ) -> Check:
+        """The verdict after all steps: the last closes, whatever happened before."""
+        *work, close = steps
+        began = self._clock.monotonic()
+        message, fix = "answers", ""
+        ok = True
+        try:
+            async with asyncio.timeout(PATIENCE):
+                for step in work:
+                    await step()
+        except TimeoutError:
+            ok, message = False, f"no answer within {PATIENCE:.0f} s"
+        except ConfigError as error:
+            ok, message, fix = False, error.message, error.fix
+        except ArgusError as error:
+            ok, message = False, f"{error.code}: {error.message}"
+        except Exception as error:  # noqa: BLE001 - a plugin may raise anything; the table says so
+            ok, message = False, f"{type(error).__name__}: {error}"
+        seconds = self._clock.monotonic() - began
+        try:
+            await close()
+        except Exception as error:  # noqa: BLE001 - as above
+            ok, message = False, f"close failed: {type(error).__name__}: {error}"
+        return Check(
+            kind=kind,
+            name=name,
+            plugin=plugin,
+            ok=ok,
+            seconds=seconds,
+            message=self._redactor.text(message),
+            fix=fix,
+        )

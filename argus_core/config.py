@@ -1,0 +1,323 @@
+"""plugins.toml, read and checked before anything is imported or opened.
+
+Names are checked against each other here; what a plugin's own table may hold is checked by the
+plugin's ``Settings`` once it is loaded (:mod:`argus_core.plugins`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from argus_core.errors import ConfigError
+from argus_core.extend.source import DATASETS
+from argus_core.model.period import Period
+from argus_core.model.symbol import Exchange
+
+_RULES = "_rules"
+_ENVIRONMENT = {
+    "ARGUS_HOST": "host",
+    "QMT_DATA_AGENT_PORT": "port",
+    "ARGUS_PORT": "port",
+}
+
+
+class Table(BaseModel):
+    """A table whose keys are all known to the core."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PluginTable(BaseModel):
+    """A table that names a plugin; the keys that the core does not know are the plugin's."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    plugin: str = Field(description="Name of the plugin, as `argus plugins` lists it.")
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The plugin's own keys, unchecked and with secrets not yet looked up."""
+        return dict(self.model_extra or {})
+
+
+class ServerTable(Table):
+    """Where Argus listens and where it keeps its state."""
+
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(
+        default=8001, ge=0, le=65535, description="Port to listen on; 0 takes a free one."
+    )
+    data_dir: Path = Field(
+        default=Path("data"), description="Directory of state; relative to the file it stands in."
+    )
+
+    @property
+    def loopback(self) -> bool:
+        """True if only this machine can connect."""
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+
+class AuthTable(BaseModel):
+    """Which authenticators judge a request, in order; each may have a table of its own."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    plugins: tuple[str, ...] = Field(
+        default=("open",), min_length=1, description="Authenticator plugins, asked in this order."
+    )
+
+    def settings(self, name: str) -> dict[str, Any]:
+        """The table ``[auth.NAME]``, unchecked."""
+        return dict((self.model_extra or {}).get(name, {}))
+
+    @model_validator(mode="after")
+    def _only_named_tables(self) -> Self:
+        for key, value in (self.model_extra or {}).items():
+            if key not in self.plugins or not isinstance(value, dict):
+                raise ValueError(_unknown(key, ["plugins", *self.plugins]))
+        return self
+
+
+class SourceTable(PluginTable):
+    """One source: a vendor account, an SDK session."""
+
+    enabled: bool = Field(
+        default=True, description="False: the table is kept, the plugin not imported."
+    )
+    required: bool = Field(
+        default=True,
+        description="False: if it cannot start, Argus starts without it and shows it down.",
+    )
+
+
+class PoolTable(Table):
+    """Sources that can replace one another at once, and how to choose among them."""
+
+    sources: tuple[str, ...] = Field(min_length=1, description="Names of the member sources.")
+    balancer: str | None = Field(
+        default=None, description="Balancer plugin; needed where the pool has several members."
+    )
+    weights: dict[str, float] = Field(
+        default_factory=dict, description="Weight per member, 1 where absent."
+    )
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        if len(set(self.sources)) != len(self.sources):
+            raise ValueError("a source stands twice in `sources`")
+        if len(self.sources) > 1 and self.balancer is None:
+            raise ValueError('several sources need a `balancer`, for example "round_robin"')
+        for name, weight in self.weights.items():
+            if name not in self.sources:
+                raise ValueError(f"`weights` speaks of {name!r}, which is not in `sources`")
+            if not 0 < weight <= 1000:  # noqa: PLR2004
+                raise ValueError(f"the weight of {name!r} must be more than 0, at most 1000")
+        return self
+
+
+class RouteRule(Table):
+    """A finer route: used where every condition that it states holds."""
+
+    markets: frozenset[Exchange] = Field(
+        default=frozenset(), description="Exchanges; empty means all."
+    )
+    periods: frozenset[Period] = Field(
+        default=frozenset(), description="Bar periods; empty means all."
+    )
+    pools: tuple[str, ...] = Field(min_length=1, description="Pools, in failover order.")
+
+
+class Routes(Table):
+    """Failover order: for each dataset the pools to ask, best first."""
+
+    default: tuple[str, ...] = ()
+    by_dataset: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    rules: dict[str, tuple[RouteRule, ...]] = Field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, table: Mapping[str, Any]) -> Routes:
+        """The routes of the ``[routes]`` table, whose keys are ``default``, datasets and rules."""
+        known = ["default", *DATASETS, *(name + _RULES for name in DATASETS)]
+        for key in table:
+            if key not in known:
+                raise ConfigError(
+                    _unknown(key, known),
+                    where="[routes]",
+                    fix="name a dataset: " + ", ".join(known),
+                )
+        rules = {k.removesuffix(_RULES): v for k, v in table.items() if k.endswith(_RULES)}
+        plain = {k: v for k, v in table.items() if k in DATASETS}
+        return cls.model_validate(
+            {"default": table.get("default", ()), "by_dataset": plain, "rules": rules}
+        )
+
+    def all_routes(self) -> Iterable[tuple[str, tuple[str, ...]]]:
+        """Every route with the key that defines it."""
+        yield "default", self.default
+        yield from self.by_dataset.items()
+        for dataset, rules in self.rules.items():
+            for rule in rules:
+                yield dataset + _RULES, rule.pools
+
+
+class Config(Table):
+    """A whole configuration whose names agree with each other."""
+
+    server: ServerTable = Field(default_factory=ServerTable)
+    auth: AuthTable = Field(default_factory=AuthTable)
+    sources: dict[str, SourceTable] = Field(default_factory=dict)
+    pools: dict[str, PoolTable] = Field(default_factory=dict)
+    routes: Routes = Routes()
+    caches: dict[str, PluginTable] = Field(default_factory=dict)
+    alerters: dict[str, PluginTable] = Field(default_factory=dict)
+    where: str = "plugins.toml"
+    environ: Mapping[str, str] = Field(default_factory=dict, repr=False)
+
+    @classmethod
+    def load(cls, path: Path, environ: Mapping[str, str] = os.environ) -> Config:
+        """The configuration in a TOML file; :class:`ConfigError` says what is wrong with it."""
+        try:
+            table = tomllib.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise ConfigError(
+                "there is no configuration file",
+                where=str(path),
+                fix="name one with --config, or try `argus demo`, which needs none",
+            ) from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(
+                f"the file cannot be read: {type(error).__name__}", where=str(path)
+            ) from None
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigError(f"not valid TOML: {error}", where=str(path)) from None
+        config = cls.parse(table, environ, where=str(path))
+        data_dir = path.parent / config.server.data_dir
+        return config.with_server(data_dir=data_dir)
+
+    @classmethod
+    def parse(
+        cls, table: Mapping[str, Any], environ: Mapping[str, str], where: str = "plugins.toml"
+    ) -> Config:
+        """The configuration in a mapping shaped like plugins.toml."""
+        known = [name for name in cls.model_fields if name not in ("where", "environ")]
+        for key in table:
+            if key not in known:
+                raise ConfigError(
+                    _unknown(key, known), where=where, fix="known tables: " + ", ".join(known)
+                )
+        server = dict(table.get("server", {}))
+        for variable, key in _ENVIRONMENT.items():
+            if environ.get(variable):
+                server[key] = environ[variable]
+        with _explained(where):
+            routes = Routes.parse(table.get("routes", {}))
+            config = cls.model_validate(
+                {**table, "server": server, "routes": routes, "where": where, "environ": environ}
+            )
+        return _checked(_with_default_route(config))
+
+    def with_server(self, **changes: Any) -> Config:
+        """The same configuration with some keys of ``[server]`` replaced."""
+        given = {key: value for key, value in changes.items() if value is not None}
+        with _explained("the command line"):
+            server = ServerTable.model_validate({**self.server.model_dump(), **given})
+        return self.model_copy(update={"server": server})
+
+    @property
+    def enabled(self) -> dict[str, SourceTable]:
+        """The sources that are switched on."""
+        return {name: table for name, table in self.sources.items() if table.enabled}
+
+
+def _with_default_route(config: Config) -> Config:
+    """Without a default route, every pool and lone source in written order is one."""
+    if config.routes.default:
+        return config
+    pooled = {name for pool in config.pools.values() for name in pool.sources}
+    order = (*config.pools, *(name for name in config.enabled if name not in pooled))
+    return config.model_copy(update={"routes": config.routes.model_copy(update={"default": order})})
+
+
+def _checked(config: Config) -> Config:
+    """The configuration itself, if all names in it agree."""
+    for name in config.pools:
+        if name in config.sources:
+            raise ConfigError(
+                f"{name!r} names both a source and a pool",
+                where=f"{config.where}, [pools.{name}]",
+                fix="rename one: routes must be able to tell them apart",
+            )
+    for name, pool in config.pools.items():
+        for member in pool.sources:
+            _known(member, config.sources, f"{config.where}, [pools.{name}] sources")
+    for key, pools in config.routes.all_routes():
+        for name in pools:
+            _known(name, [*config.sources, *config.pools], f"{config.where}, [routes] {key}")
+    return config
+
+
+def _known(name: str, names: Iterable[str], where: str) -> None:
+    names = list(names)
+    if name not in names:
+        raise ConfigError(
+            f"{name!r} is neither a source nor a pool" + _nearest(name, names),
+            where=where,
+            fix="defined names: " + (", ".join(names) or "none"),
+        )
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _unknown(key: str, known: Iterable[str]) -> str:
+    known = list(known)
+    return f"unknown key {key!r}" + _nearest(key, known)
+
+
+@contextmanager
+def _explained(where: str) -> Iterator[None]:
+    """Turns pydantic's findings into one ConfigError that names table, key and remedy."""
+    try:
+        yield
+    except ValidationError as error:
+        raise explain(error, where) from None
+
+
+def explain(error: ValidationError, where: str, known: Iterable[str] = ()) -> ConfigError:
+    """The first finding of a validation as a :class:`ConfigError`, without any value."""
+    found = error.errors(include_input=False, include_url=False)[0]
+    path = [str(part) for part in found["loc"]]
+    key = path[-1] if path else ""
+    place = ".".join(path[:-1])
+    table = f"{where}, [{place}]" if place else where
+    if found["type"] == "extra_forbidden":
+        names = list(known) or _keys_at(path[:-1])
+        return ConfigError(_unknown(key, names), where=table, fix="known keys: " + ", ".join(names))
+    message = found["msg"].removeprefix("Value error, ")
+    if found["type"] == "value_error" and not known and key:
+        return ConfigError(message, where=f"{where}, [{'.'.join(path)}]", fix="correct this table")
+    return ConfigError(f"{key}: {message}" if key else message, where=table, fix="correct this key")
+
+
+def _keys_at(path: list[str]) -> list[str]:
+    tables: dict[str, type[BaseModel]] = {
+        "server": ServerTable,
+        "pools": PoolTable,
+        "rules": RouteRule,
+    }
+    model = tables.get(path[0], Config) if path else Config
+    return list(model.model_fields)

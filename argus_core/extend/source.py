@@ -1,0 +1,151 @@
+"""The base class of every data source."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Iterable, Mapping
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from argus_core.clock import Clock
+from argus_core.errors import NotOffered
+from argus_core.extend.units import Units
+from argus_core.model.period import Period
+from argus_core.model.query import (
+    BarsQuery,
+    CalendarQuery,
+    DepthQuery,
+    FactorsQuery,
+    InstrumentsQuery,
+    ListingsQuery,
+    QuotesQuery,
+    SectorsQuery,
+)
+from argus_core.model.records import Depth, Instrument, Quote, TradingDays
+from argus_core.model.symbol import Exchange, Kind, Symbol
+
+Rows = Any
+"""Rows of a published schema: an iterable of mappings, or an object with ``__arrow_c_stream__``."""
+
+DATASETS = (
+    "quotes",
+    "depth",
+    "bars",
+    "factors",
+    "instruments",
+    "listings",
+    "calendar",
+    "sectors",
+)
+"""Every dataset, by the name of the method that offers it."""
+
+
+class Settings(BaseModel):
+    """The base of a plugin's settings: its table in plugins.toml, unknown keys refused.
+
+    Type secrets as ``pydantic.SecretStr``; they are then accepted only as ``{ env = "NAME" }`` or
+    ``{ file = "path" }`` and never appear in a log.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Source:
+    """One configured data source: a vendor account, an SDK session, another gateway.
+
+    Override the methods of the datasets that the vendor offers, plain or ``async``; a method that
+    is not overridden is not offered. A plain method runs in a thread and may block. Leave out
+    what the vendor does not have: a symbol that is missing from the answer is asked of the next
+    source. Raise a :class:`SourceError` where the vendor fails, :class:`NotOffered` where the
+    question is beyond it; any other exception counts as :class:`SourceUnavailable`.
+
+    The class attributes are facts about the vendor. The core uses them to scale units, shift bar
+    labels, split long symbol lists and limit concurrency, so a plugin does none of that itself.
+    """
+
+    Settings: ClassVar[type[BaseModel]] = Settings
+
+    exchanges: frozenset[Exchange] = frozenset(Exchange)
+    """The exchanges that this source covers."""
+    kinds: frozenset[Kind] = frozenset(Kind)
+    """The kinds of instruments that it covers."""
+    periods: frozenset[Period] = frozenset({Period.M1, Period.D1})
+    """The periods that :meth:`bars` can be asked for; the core makes the others from these."""
+    units: tuple[Units, ...] = (Units(),)
+    """How the vendor counts; the first matching rule wins, none means shares and yuan."""
+    bar_label: Literal["end", "start"] = "end"
+    """Whether an intraday bar's time is its end or its start."""
+    timezone: str = "Asia/Shanghai"
+    """The zone of times that carry none."""
+    symbols_per_call: int = 100
+    """The most symbols in one call; longer lists are split."""
+    max_concurrency: int = 8
+    """The most calls under way at once."""
+    simulated: ClassVar[bool] = False
+    """True if the data are invented; such a source never shares a route with a live one."""
+
+    def __init__(self, name: str, settings: Any, clock: Clock) -> None:
+        self.name = name
+        self.settings = settings
+        self.clock = clock
+
+    async def open(self) -> None:
+        """Return when the source is ready; called once, before any question."""
+
+    async def close(self) -> None:
+        """Release everything; safe to call twice and after a failed :meth:`open`."""
+
+    async def ping(self) -> None:
+        """Return if the vendor answers a cheap question, else raise a :class:`SourceError`."""
+
+    def quotes(self, query: QuotesQuery) -> Iterable[Quote] | Awaitable[Iterable[Quote]]:
+        """The latest quote of each symbol. Volumes and turnovers in the vendor's units."""
+        raise NotOffered(f"{self.name} offers no quotes")
+
+    def depth(self, query: DepthQuery) -> Iterable[Depth] | Awaitable[Iterable[Depth]]:
+        """Quote, order book and trades of each symbol. Volumes in the vendor's units."""
+        raise NotOffered(f"{self.name} offers no depth")
+
+    def bars(self, query: BarsQuery) -> Rows | Awaitable[Rows]:
+        """Raw, unadjusted bars: rows of the published schema ``BARS``, in any order."""
+        raise NotOffered(f"{self.name} offers no bars")
+
+    def factors(self, query: FactorsQuery) -> Rows | Awaitable[Rows]:
+        """Cumulative adjustment factors: rows of the published schema ``FACTORS``.
+
+        Include the factor in force at ``query.start``, dated at or before it.
+        """
+        raise NotOffered(f"{self.name} offers no factors")
+
+    def instruments(
+        self, query: InstrumentsQuery
+    ) -> Iterable[Instrument] | Awaitable[Iterable[Instrument]]:
+        """What each symbol is. Leaving one out says that the vendor does not know it."""
+        raise NotOffered(f"{self.name} offers no instruments")
+
+    def listings(
+        self, query: ListingsQuery
+    ) -> (
+        Mapping[Exchange, Iterable[Instrument]] | Awaitable[Mapping[Exchange, Iterable[Instrument]]]
+    ):
+        """The instrument table of each exchange, what is listed today, everything it holds."""
+        raise NotOffered(f"{self.name} offers no listings")
+
+    def calendar(
+        self, query: CalendarQuery
+    ) -> Mapping[Exchange, TradingDays] | Awaitable[Mapping[Exchange, TradingDays]]:
+        """The trading dates of each exchange, and how far the vendor's calendar reaches."""
+        raise NotOffered(f"{self.name} offers no calendar")
+
+    def sectors(
+        self, query: SectorsQuery
+    ) -> Mapping[str, Iterable[Symbol]] | Awaitable[Mapping[str, Iterable[Symbol]]]:
+        """The members of each sector that the vendor itself knows."""
+        raise NotOffered(f"{self.name} offers no sectors")
+
+    @classmethod
+    def offers(cls) -> frozenset[str]:
+        """The datasets whose methods this class overrides."""
+        return frozenset(
+            name for name in DATASETS if getattr(cls, name) is not getattr(Source, name)
+        )

@@ -1,0 +1,34 @@
+"""How a vendor counts, stated once and applied by the core."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from argus_core.model.period import Period
+from argus_core.model.symbol import Kind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Units:
+    """One rule: for these datasets, kinds and periods, multiply to get shares and yuan.
+
+    ``volume`` and ``turnover`` are the factors (100 where the vendor counts lots, 1 000 where it
+    counts thousand yuan). ``volume_step`` and ``turnover_step`` say how coarsely the vendor
+    rounds, in shares and yuan. Empty sets mean "all"; a source's first matching rule wins.
+    """
+
+    volume: float = 1.0
+    turnover: float = 1.0
+    volume_step: float = 1.0
+    turnover_step: float = 1.0
+    datasets: frozenset[str] = frozenset()
+    kinds: frozenset[Kind] = frozenset()
+    periods: frozenset[Period] = frozenset()
+
+    def covers(self, dataset: str, kind: Kind, period: Period | None) -> bool:
+        """True if this rule speaks about such rows."""
+        return (
+            (not self.datasets or dataset in self.datasets)
+            and (not self.kinds or kind in self.kinds)
+            and (not self.periods or period is None or period in self.periods)
+        )

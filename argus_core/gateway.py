@@ -1,0 +1,330 @@
+"""The one object that everybody uses: ``async with Gateway.from_toml(path) as argus``."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date, datetime
+from pathlib import Path
+from random import Random
+from types import TracebackType
+from typing import Any, Self
+
+import polars as pl
+
+from argus_core.answers import Answers
+from argus_core.assembly import assemble
+from argus_core.caching.tiers import Tiers
+from argus_core.checks import Check, check
+from argus_core.clock import Clock
+from argus_core.config import Config
+from argus_core.errors import (
+    ArgusError,
+    BadCredentials,
+    BadParameter,
+    NotOffered,
+    PluginError,
+    UnknownSymbol,
+)
+from argus_core.extend.authenticator import Authenticator, Presented, Principal
+from argus_core.market import calendar, sectors
+from argus_core.model.answer import Answer, Failure, Provenance
+from argus_core.model.ask import Ask
+from argus_core.model.query import (
+    CalendarQuery,
+    DepthQuery,
+    HistoryQuery,
+    InstrumentsQuery,
+    ListingsQuery,
+    Query,
+    QuotesQuery,
+    SectorsQuery,
+)
+from argus_core.model.records import Depth, Instrument, Quote, TradingDays
+from argus_core.model.symbol import Exchange, Symbol
+from argus_core.plugins import installed
+from argus_core.routing.router import Router
+from argus_core.routing.status import SourceStatus, status_of
+from argus_core.series import Series
+from argus_core.telemetry.redact import Redactor
+
+log = logging.getLogger("argus")
+
+OFFLINE_CALENDAR = "exchange_calendars"
+"""What answers name as the source of trading dates that no configured source knew."""
+NO_DATA = "NO_DATA"
+"""The code of a symbol that is not known to be wrong, but about which no source says anything."""
+
+
+class Gateway:
+    """A configured Argus. Two gateways in one process share nothing.
+
+    Use it as an async context manager: sources and caches are opened on entry and closed, in
+    reverse order, on exit. Questions raise the errors of :mod:`argus_core.errors`.
+    """
+
+    def __init__(
+        self, config: Config, *, clock: Clock | None = None, random: Random | None = None
+    ) -> None:
+        self.config = config
+        self.clock = clock or Clock()
+        self._parts = assemble(config, clock=self.clock, random=random or Random())
+        self._redactor = Redactor(self._parts.secrets)
+        self._tiers = Tiers(self._parts.caches, self.clock)
+        self._router = Router(self._parts.routes, clock=self.clock, redactor=self._redactor)
+        self._answers = Answers(self._router, self._tiers)
+        self._series = Series(self._answers, self._parts.nodes.values(), self.clock)
+        self._opened: list[Any] = []
+        self.started: datetime | None = None
+
+    @classmethod
+    def from_toml(cls, path: str | Path, environ: Mapping[str, str] = os.environ) -> Gateway:
+        """The gateway that a plugins.toml describes; :class:`ConfigError` if it cannot be."""
+        return cls(Config.load(Path(path), environ))
+
+    # -- life ---------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        self.started = self.clock.now()
+        try:
+            for cache in self._parts.caches:
+                self._opened.append(cache)
+                await cache.open()
+            # Building the offline calendar takes a second, which no request should wait for; it
+            # changes the process' warning filters for that second, so no thread may do it.
+            calendar.preload()
+            await asyncio.gather(*(self._open(name) for name in self._parts.nodes))
+        except BaseException:
+            await self._close()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        _type: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        await self._close()
+
+    async def _open(self, name: str) -> None:
+        node = self._parts.nodes[name]
+        if node.down is not None:
+            return
+        self._opened.append(node.source)
+        try:
+            await node.source.open()
+        except Exception as error:  # noqa: BLE001 - a plugin may raise anything
+            # A source that failed to open says why in its own words, which may hold a secret.
+            reason = self._redactor.text(f"{type(error).__name__}: {error}")
+            if self.config.sources[name].required:
+                raise PluginError(
+                    f"source {name!r} cannot start: {reason}",
+                    where=f"{self.config.where}, [sources.{name}]",
+                    fix="mend the cause, or set `required = false` to start without it",
+                ) from None
+            node.down = reason
+
+    async def _close(self) -> None:
+        await self._answers.aclose()
+        while self._opened:
+            part = self._opened.pop()
+            try:
+                await part.close()
+            except Exception as error:  # noqa: BLE001 - the others must still be closed
+                log.warning("%s did not close: %s", part.name, type(error).__name__)
+
+    # -- questions ----------------------------------------------------------------------------
+
+    async def fetch(self, query: Query, ask: Ask) -> Answer[Any]:
+        """Raw canonical values of one dataset; keys that no source has are left out."""
+        try:
+            return await self._answers.fetch(query, ask)
+        except NotOffered as error:
+            raise self._not_offered(query.dataset, error) from None
+
+    async def quotes(self, symbols: tuple[Symbol, ...], ask: Ask) -> Answer[Quote]:
+        """The latest quote of each symbol."""
+        answer = await self.fetch(QuotesQuery(symbols=symbols), ask)
+        return await self._settle(symbols, answer, ask)
+
+    async def depth(self, symbols: tuple[Symbol, ...], levels: int, ask: Ask) -> Answer[Depth]:
+        """Quote, order book and trades of each symbol; fewer levels where the source has fewer."""
+        answer = await self.fetch(DepthQuery(symbols=symbols, levels=levels), ask)
+        return await self._settle(symbols, answer, ask)
+
+    async def history(self, query: HistoryQuery, ask: Ask) -> Answer[pl.DataFrame]:
+        """One frame of bars a symbol, ascending; a known symbol without rows has none in it.
+
+        Columns: ``date`` (and before it ``time``, the bar's end, for intraday periods), open,
+        high, low, close, volume, turnover, change, change_pct, final.
+        """
+        try:
+            answer = await self._series.history(query, ask)
+        except NotOffered as error:
+            raise self._not_offered("bars", error) from None
+        return await self._settle(query.symbols, answer, ask, self._series.empty(query))
+
+    async def instruments(self, symbols: tuple[Symbol, ...], ask: Ask) -> Answer[Instrument]:
+        """What each symbol is."""
+        answer = await self.fetch(InstrumentsQuery(symbols=symbols), ask)
+        silent = [s for s in symbols if s not in answer.data and s not in answer.errors]
+        unknown: dict[str, Failure] = dict.fromkeys(silent, _UNKNOWN)
+        return _with(symbols, answer, errors=unknown)
+
+    async def trading_days(
+        self, exchanges: tuple[Exchange, ...], start: date, end: date, ask: Ask
+    ) -> Answer[TradingDays]:
+        """The trading dates of each exchange, from the sources first, else from the offline one.
+
+        Raises :class:`BeyondHorizon` if neither knows the whole range.
+        """
+        query = CalendarQuery(exchanges=exchanges, start=start, end=end)
+        try:
+            answer = await self._answers.fetch(query, ask)
+        except ArgusError as error:
+            log.info("no source answered calendar: %s", error.code)
+            answer = Answer(data={}, errors={}, provenance={})
+        missing = [exchange for exchange in exchanges if exchange not in answer.data]
+        if not missing:
+            return answer
+        now = self.clock.now()
+        dates = await asyncio.to_thread(calendar.session_dates, start, end)
+        days = TradingDays(dates=dates, known_through=calendar.horizon())
+        origin = Provenance(source=OFFLINE_CALENDAR, fetched_at=now, fresh_until=now)
+        return replace(
+            answer,
+            data={**answer.data, **dict.fromkeys(missing, days)},
+            errors={},
+            provenance={**answer.provenance, **dict.fromkeys(missing, origin)},
+        )
+
+    async def sector(self, name: str, ask: Ask) -> Answer[tuple[Symbol, ...]]:
+        """The members of a sector: the vendor's own, else derived from the instrument table."""
+        try:
+            answer = await self._answers.fetch(SectorsQuery(sectors=(name,)), ask)
+        except ArgusError as error:
+            log.info("no source answered sectors: %s", error.code)
+        else:
+            if name in answer.data:
+                return answer
+        sector = sectors.SECTORS.get(name)
+        if sector is None:
+            raise BadParameter(
+                f"sector {name!r} is not known; canonical sectors: " + ", ".join(sectors.SECTORS)
+            )
+        tables = await self.fetch(ListingsQuery(exchanges=sector.exchanges), ask)
+        lost = [exchange for exchange in sector.exchanges if exchange not in tables.data]
+        if lost:
+            raise NotOffered(f"no source has the instrument table of {', '.join(lost)}")
+        listings = {Exchange(key): rows for key, rows in tables.data.items()}
+        members = sectors.members(name, listings, today=self.clock.now().date())
+        origin = next(iter(tables.provenance.values()))
+        return Answer(
+            data={name: members}, errors={}, provenance={name: origin}, traces=tables.traces
+        )
+
+    # -- operation ----------------------------------------------------------------------------
+
+    @property
+    def authenticators(self) -> tuple[Authenticator, ...]:
+        """The authenticators in the order in which they judge."""
+        return self._parts.authenticators
+
+    @property
+    def redactor(self) -> Redactor:
+        """Masks this gateway's secrets; also a filter for log handlers."""
+        return self._redactor
+
+    async def authenticate(self, presented: Presented) -> Principal:
+        """Who asks; :class:`BadCredentials` if nobody vouches for what is presented."""
+        for authenticator in self._parts.authenticators:
+            principal = await authenticator.authenticate(presented)
+            if principal is not None:
+                return principal
+        raise BadCredentials("credentials are missing or not valid")
+
+    async def check(self) -> list[Check]:
+        """A verdict on every part, found by opening and asking it; the gateway must be closed."""
+        return await check(self._parts, clock=self.clock, redactor=self._redactor)
+
+    def sources(self) -> tuple[SourceStatus, ...]:
+        """Every enabled source as it stands now."""
+        routes = list(self._parts.routes.every())
+        return tuple(
+            status_of(
+                node,
+                distribution=self._parts.plugins.distribution(node.plugin),
+                routes=routes,
+                clock=self.clock,
+            )
+            for node in self._parts.nodes.values()
+        )
+
+    def health(self) -> dict[str, str]:
+        """Each source's name with healthy, degraded (cooling down) or down."""
+        words = {"up": "healthy", "cooling": "degraded", "down": "down"}
+        return {status.name: words[status.state] for status in self.sources()}
+
+    # -- outcomes -----------------------------------------------------------------------------
+
+    async def _settle(
+        self,
+        symbols: tuple[Symbol, ...],
+        answer: Answer[Any],
+        ask: Ask,
+        empty: pl.DataFrame | None = None,
+    ) -> Answer[Any]:
+        """Say of every symbol without a value whether it is unknown or merely without data."""
+        silent = [s for s in symbols if s not in answer.data and s not in answer.errors]
+        if not silent:
+            return answer
+        unknown = await self._unknown(tuple(silent), ask)
+        errors: dict[str, Failure] = dict.fromkeys(unknown, _UNKNOWN)
+        bare = [symbol for symbol in silent if symbol not in unknown]
+        if empty is None:
+            errors.update(dict.fromkeys(bare, _NO_DATA))
+            bare = []
+        return _with(symbols, answer, errors=errors, data=dict.fromkeys(bare, empty))
+
+    async def _unknown(self, symbols: tuple[Symbol, ...], ask: Ask) -> set[Symbol]:
+        """Those symbols that an instrument table was asked for and does not hold."""
+        try:
+            table = await self._answers.fetch(InstrumentsQuery(symbols=symbols), ask)
+        except ArgusError as error:
+            log.info("no instrument table at hand: %s", error.code)
+            return set()
+        return {s for s in symbols if s not in table.data and s not in table.errors}
+
+    def _not_offered(self, dataset: str, error: NotOffered) -> NotOffered:
+        """The same refusal with the names of the installed plugins that offer the dataset."""
+        able = sorted({plugin.name for plugin in installed() if dataset in plugin.offers})
+        return NotOffered(error.message, details={"dataset": dataset, "offered_by": able})
+
+
+_UNKNOWN = Failure(code="NOT_FOUND", message="no such symbol in the instrument table")
+_NO_DATA = Failure(code=NO_DATA, message="no source has data for this symbol")
+
+
+def _with(
+    symbols: tuple[Symbol, ...],
+    answer: Answer[Any],
+    *,
+    errors: Mapping[str, Failure],
+    data: Mapping[str, Any] | None = None,
+) -> Answer[Any]:
+    """The answer with more outcomes, in the asker's order; raises if every symbol is unknown."""
+    merged = {**answer.errors, **errors}
+    values = {**answer.data, **(data or {})}
+    if not values and merged and all(f.code == UnknownSymbol.code for f in merged.values()):
+        raise UnknownSymbol(
+            "no such symbol: " + ", ".join(merged), details={"symbols": list(merged)}
+        )
+    return replace(
+        answer,
+        data={s: values[s] for s in symbols if s in values},
+        errors={s: merged[s] for s in symbols if s in merged},
+    )

@@ -1,0 +1,1 @@
+"""What is true of the Chinese market, whoever supplies the data."""

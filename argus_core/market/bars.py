@@ -1,0 +1,357 @@
+"""Bars as a source returned them, made canonical, or the reason why they cannot be true.
+
+The canonical base series of a symbol is one frame in order of time with the columns
+:data:`CANONICAL`: ``time`` is the bar's end (for days the midnight that begins the trading date),
+``date`` the trading date, prices in yuan as traded, volume in shares, turnover in yuan, missing
+values null. Pure functions: the present comes in as ``now``, the calendar as a callable.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from math import inf
+from types import MappingProxyType
+from typing import Final, Literal
+
+import polars as pl
+
+from argus_core.clock import SHANGHAI
+from argus_core.errors import BadData, BeyondHorizon
+from argus_core.extend.source import Rows
+from argus_core.extend.units import Units
+from argus_core.market import calendar
+from argus_core.market.frames import to_frame
+from argus_core.market.resample import (
+    before_open,
+    bucket_bounds,
+    bucket_ends,
+    close_of,
+    merged,
+    minute_of_day,
+)
+from argus_core.market.sessions import Session
+from argus_core.market.units import CASH, PRICES, Proof, provable, prove, scale
+from argus_core.model.frames import BARS
+from argus_core.model.period import Period
+from argus_core.model.query import BarsQuery
+from argus_core.model.symbol import Kind, Symbol
+
+CANONICAL: Final[Mapping[str, pl.DataType]] = MappingProxyType(
+    {
+        "time": pl.Datetime("ms", "Asia/Shanghai"),
+        "date": pl.Date(),
+        "open": pl.Float64(),
+        "high": pl.Float64(),
+        "low": pl.Float64(),
+        "close": pl.Float64(),
+        "volume": pl.Float64(),
+        "turnover": pl.Float64(),
+        "prev_close": pl.Float64(),
+        "open_interest": pl.Float64(),
+        "settle": pl.Float64(),
+        "final": pl.Boolean(),
+    }
+)
+"""The columns of a canonical base series."""
+
+NextSession = Callable[[date], date]
+"""The first trading date after a day; raises :class:`BeyondHorizon` where none is known."""
+
+_KEY: Final = ("symbol", "time")
+_ZONE: Final = "Asia/Shanghai"
+_EVENING: Final = 20 * 60
+_EARLY: Final = 4 * 60
+_FRIDAY: Final = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Normalised:
+    """The canonical series by symbol, the symbols that cannot be true, and what was done.
+
+    A symbol that the rows do not hold (or hold only without a trade) is in neither mapping.
+    """
+
+    series: Mapping[Symbol, pl.DataFrame]
+    faults: Mapping[Symbol, str] = field(default_factory=dict[Symbol, str])
+    steps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Market:
+    """What symbols must share to be read together."""
+
+    kind: Kind
+    money: bool
+    rule: Units
+    sessions: tuple[Session, ...]
+
+
+@dataclass(slots=True)
+class _Reading:
+    """One call's question, the source's facts, and the notes and faults gathered on the way."""
+
+    query: BarsQuery
+    bar_label: str
+    timezone: str
+    next_session: NextSession
+    now: datetime
+    notes: Counter[str] = field(default_factory=Counter[str])
+    faults: dict[Symbol, str] = field(default_factory=dict[Symbol, str])
+    proofs: list[Proof] = field(default_factory=list[Proof])
+
+
+def normalise_bars(
+    rows: Rows,
+    *,
+    query: BarsQuery,
+    units: tuple[Units, ...],
+    bar_label: Literal["end", "start"],
+    timezone: str,
+    sessions: Callable[[Symbol], tuple[Session, ...]],
+    kind: Callable[[Symbol], Kind],
+    now: datetime,
+    next_session: NextSession = calendar.next_session,
+) -> Normalised:
+    """The canonical base series of every symbol of ``query`` that ``rows`` hold.
+
+    ``units``, ``bar_label`` and ``timezone`` are the facts that the source states; ``sessions``
+    and ``kind`` tell a symbol's trading sessions and kind; ``now`` is aware and decides which
+    bars are final. :class:`BadData` if the rows as a whole cannot be read.
+    """
+    reading = _Reading(query, bar_label, timezone, next_session, now)
+    frame = _distinct(_asked(to_frame(rows, BARS), reading), reading)
+    series: dict[Symbol, pl.DataFrame] = {}
+    markets: dict[_Market, list[str]] = {}
+    for name in frame["symbol"].unique(maintain_order=True).to_list():
+        symbol = Symbol(name)
+        own = kind(symbol)
+        covering = (rule for rule in units if rule.covers("bars", own, query.period))
+        market = _Market(own, provable(symbol, own), next(covering, Units()), sessions(symbol))
+        markets.setdefault(market, []).append(name)
+    for market, names in markets.items():
+        part = frame if len(markets) == 1 else frame.filter(pl.col("symbol").is_in(names))
+        series.update(_read(part, market, reading))
+    return Normalised(series=series, faults=reading.faults, steps=_steps(reading))
+
+
+def _asked(frame: pl.DataFrame, reading: _Reading) -> pl.DataFrame:
+    """The rows of symbols that were asked for."""
+    asked = set[str](reading.query.symbols)
+    strangers = set(frame["symbol"].unique().to_list()) - asked
+    if not strangers:
+        return frame
+    kept = frame.filter(~pl.col("symbol").is_in(list(strangers)))
+    reading.notes["dropped {n} bars of symbols that were not asked for"] += (
+        frame.height - kept.height
+    )
+    return kept
+
+
+def _distinct(frame: pl.DataFrame, reading: _Reading) -> pl.DataFrame:
+    """Each bar once; a symbol with two different bars of one time becomes a fault."""
+    if not _repeats(frame):
+        return frame
+    once = frame.unique(maintain_order=True)
+    if once.height < frame.height:
+        reading.notes["dropped {n} bars that were sent twice"] += frame.height - once.height
+    clash = once.filter(once.select(_KEY).is_duplicated()).sort(_KEY)
+    for name, when in clash.unique("symbol", keep="first").select(_KEY).iter_rows():
+        reading.faults[Symbol(name)] = f"two different bars carry the time {when}"
+    return once.filter(~pl.col("symbol").is_in([str(name) for name in reading.faults]))
+
+
+def _repeats(frame: pl.DataFrame) -> bool:
+    """True if a symbol has two bars of one time."""
+    if frame["time"].n_unique() == frame.height:
+        return False
+    return frame.select(_KEY).is_duplicated().any()
+
+
+def _ordered(frame: pl.DataFrame) -> pl.DataFrame:
+    """``frame`` by symbol and time; most answers come so, and sorting costs more than looking."""
+    if frame["time"].is_sorted() and frame["symbol"].n_unique() == 1:
+        return frame
+    return frame.sort(_KEY)
+
+
+def _read(frame: pl.DataFrame, market: _Market, reading: _Reading) -> dict[Symbol, pl.DataFrame]:
+    """The canonical series of symbols of one market."""
+    query = reading.query
+    frame = _traded(_scaled(frame, market, reading), market, reading)
+    frame = (_intraday if query.period.intraday else _days)(frame, market, reading)
+    inside = (frame["date"] >= query.start) & (frame["date"] <= query.end)
+    frame = _kept(frame, inside, "dropped {n} bars outside the range", reading)
+    proofs = prove(frame, rule=market.rule, money=market.money)
+    reading.proofs.extend(proof for proof in proofs.values() if not proof.faulty)
+    reading.faults.update({s: p.reason or p.status for s, p in proofs.items() if p.faulty})
+    parts = [frame] if len(proofs) == 1 else frame.partition_by("symbol", maintain_order=True)
+    return {
+        symbol: own[list(CANONICAL)]
+        for symbol, own in zip(proofs, parts, strict=True)
+        if symbol not in reading.faults
+    }
+
+
+def _kept(frame: pl.DataFrame, keep: pl.Series, note: str, reading: _Reading) -> pl.DataFrame:
+    """The rows to keep, with a note of how many are not."""
+    if keep.all() and not keep.null_count():
+        return frame
+    reading.notes[note] += frame.height - int(keep.sum())
+    return frame.filter(keep)
+
+
+def _scaled(frame: pl.DataFrame, market: _Market, reading: _Reading) -> pl.DataFrame:
+    for name in ("volume", "turnover"):
+        factor: float = getattr(market.rule, name)
+        if factor != 1.0:
+            reading.notes[f"{name} × {factor:g}"] += 1  # noqa: RUF001  # times, not x
+    return scale(frame, market.rule)
+
+
+def _traded(frame: pl.DataFrame, market: _Market, reading: _Reading) -> pl.DataFrame:
+    """The rows that report trading, without zeros that stand for "none".
+
+    A stock's suspended day and a minute without a trade are no rows. An index has no volume of
+    its own, and a futures day without a trade still has a settlement: those rows need a close.
+    """
+    moved = frame["volume"] != 0
+    if any(_least(frame, n) <= 0 for n in (*PRICES, "turnover", "prev_close", "settle")):
+        some = moved.fill_null(value=False)
+        frame = frame.with_columns(
+            pl.when((pl.col(*PRICES) != 0) | some).then(pl.col(*PRICES)),
+            pl.when(pl.col("prev_close", "settle") > 0).then(pl.col("prev_close", "settle")),
+            # A trade has a price: nothing paid for something means that it was not recorded
+            turnover=pl.when((pl.col("turnover") != 0) | ~some).then(pl.col("turnover")),
+        )
+    quiet = market.kind is Kind.INDEX
+    if not reading.query.period.intraday:
+        quiet = market.kind not in CASH
+    keep = moved.fill_null(value=False) | frame["close"].is_not_null() if quiet else moved
+    return _kept(frame, keep, "dropped {n} bars without a trade", reading)
+
+
+def _least(frame: pl.DataFrame, name: str) -> float:
+    least = frame[name].min()
+    return least if isinstance(least, float) else inf
+
+
+def _days(frame: pl.DataFrame, market: _Market, reading: _Reading) -> pl.DataFrame:
+    """Bars of a day and longer: dated, stamped with midnight, flagged, in order."""
+    day = pl.col("time")
+    if frame.schema["time"] != pl.Date:
+        day = _aware(frame, reading.timezone).dt.date()
+    now, close = reading.now.astimezone(SHANGHAI), close_of(market.sessions)
+    settled = now.date() if now.time() >= close else now.date() - timedelta(days=1)
+    midnight = day.cast(pl.Datetime("ms")).dt.replace_time_zone(_ZONE)
+    frame = frame.with_columns(time=midnight, date=day, final=day <= settled)
+    if reading.query.period is not Period.D1:
+        # A vendor's own week or month: final once its last calendar day has settled
+        days = frame["date"].unique().to_list()
+        ends = [bucket_bounds(d, reading.query.period)[1] for d in days]
+        last = pl.col("date").replace_strict(days, ends, return_dtype=pl.Date)
+        frame = frame.with_columns(final=last <= settled)
+    return _ordered(frame)
+
+
+def _intraday(frame: pl.DataFrame, market: _Market, reading: _Reading) -> pl.DataFrame:
+    """Intraday bars: labelled by their end, opening auctions merged, dated, flagged, in order."""
+    if frame.schema["time"] == pl.Date:
+        raise BadData("column 'time' holds dates where intraday bars need date-times")
+    # The schema gives prev_close a meaning for days only
+    unknown = pl.lit(None, dtype=pl.Float64)
+    frame = frame.with_columns(time=_aware(frame, reading.timezone), prev_close=unknown)
+    frame = _labelled(_ordered(frame), market, reading)
+    final = frame["time"] <= reading.now.astimezone(SHANGHAI)
+    return frame.with_columns(_trading_dates(frame, reading), final.alias("final"))
+
+
+def _aware(frame: pl.DataFrame, timezone: str) -> pl.Expr:
+    """The time column in Shanghai time; one without a zone is in ``timezone``."""
+    stamp = pl.col("time").dt
+    dtype = frame.schema["time"]
+    if isinstance(dtype, pl.Datetime) and dtype.time_zone is None:
+        stamp = stamp.replace_time_zone(timezone, ambiguous="earliest").dt
+    return stamp.convert_time_zone(_ZONE)
+
+
+def _labelled(frame: pl.DataFrame, market: _Market, reading: _Reading) -> pl.DataFrame:
+    """``frame`` with end labels, each opening auction part of the first bar of its session."""
+    minutes = frame.select(minute_of_day())["time"]
+    moves = _moves(minutes.unique().to_list(), market, reading)
+    if not any(moves.values()):
+        return frame
+    auctions = {minute for minute in moves if before_open(_end(minute, reading), market.sessions)}
+    for minute, count in Counter(m for m in minutes.to_list() if m in auctions).items():
+        hour, past = divmod((minute + moves[minute]) % 1440, 60)
+        note = f"merged the opening auction into {hour:02}:{past:02} ({{n}} bars)"
+        reading.notes[note] += count
+    later = minutes.replace_strict(list(moves), list(moves.values()), return_dtype=pl.Int64)
+    label = (frame["time"] + (later * 60_000).cast(pl.Duration("ms"))).alias("time")
+    frame = frame.with_columns(label)
+    if not _repeats(frame):
+        return frame
+    return frame.group_by(*_KEY, maintain_order=True).agg(**merged())
+
+
+def _moves(minutes: list[int], market: _Market, reading: _Reading) -> dict[int, int]:
+    """By how many minutes each label moves: starts to their ends, auctions to the first bar."""
+    length, sessions = reading.query.period.minutes, market.sessions
+    if reading.bar_label == "end":
+        return {
+            minute: bucket_ends([minute], length, sessions)[minute]
+            if before_open(minute, sessions)
+            else 0
+            for minute in minutes
+        }
+    reading.notes["label start -> end"] += 1
+    first = {minute: _end(minute, reading) for minute in minutes}
+    ends = bucket_ends(first.values(), length, sessions)
+    return {minute: 1 + ends[end] for minute, end in first.items()}
+
+
+def _end(minute: int, reading: _Reading) -> int:
+    """The end label of the first minute of a bar that is labelled ``minute``."""
+    return minute if reading.bar_label == "end" else (minute + 1) % 1440
+
+
+def _trading_dates(frame: pl.DataFrame, reading: _Reading) -> pl.Series:
+    """The trading date of each bar: what trades at night belongs to the next session."""
+    dates, minute = frame.select(date=pl.col("time").dt.date(), minute=minute_of_day())
+    night = (minute >= _EVENING) | (minute < _EARLY)
+    if not night.any():
+        return dates
+    evenings = (frame["time"] - timedelta(minutes=_EARLY)).dt.date()
+    known = {
+        evening: next_session_after(evening, reading.next_session)
+        for evening in evenings.filter(night).unique().to_list()
+    }
+    if any(guessed for _, guessed in known.values()):
+        reading.notes["took the next weekday as trading date beyond the calendar's horizon"] += 1
+    following = evenings.replace_strict(
+        list(known), [day for day, _ in known.values()], default=None, return_dtype=pl.Date
+    )
+    return following.zip_with(night, dates).alias("date")
+
+
+def next_session_after(day: date, next_session: NextSession) -> tuple[date, bool]:
+    """The trading date after ``day``, and whether it is a guess beyond the calendar's horizon."""
+    try:
+        return next_session(day), False
+    except BeyondHorizon:
+        return day + timedelta(days=7 - day.weekday() if day.weekday() >= _FRIDAY else 1), True
+
+
+def _steps(reading: _Reading) -> tuple[str, ...]:
+    """What was done, a sentence each."""
+    steps = [note.format(n=count) for note, count in reading.notes.items()]
+    proved = sum(proof.proved for proof in reading.proofs)
+    bars = sum(proof.bars for proof in reading.proofs)
+    off = sum(proof.off for proof in reading.proofs)
+    if proved or off:
+        steps.append(f"proved {proved} of {bars} bars by turnover ÷ volume")
+    if off:
+        steps.append(f"{off} bars lie outside [low, high] by less than a factor of two")
+    return tuple(steps)

@@ -1,0 +1,151 @@
+"""What a consumer sees of history, made of canonical base series and factors."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from typing import Final
+
+import polars as pl
+
+from argus_core.clock import SHANGHAI
+from argus_core.market import calendar
+from argus_core.market.adjustment import adjust
+from argus_core.market.bars import NextSession, next_session_after
+from argus_core.market.resample import (
+    SessionDates,
+    bucket_bounds,
+    close_of,
+    resample_days,
+    resample_intraday,
+)
+from argus_core.market.sessions import Session
+from argus_core.model.period import Adjust, Period
+from argus_core.model.query import HistoryQuery
+
+_PRICES: Final = ("open", "high", "low", "close")
+_PRICE_DIGITS: Final = 6
+_COUNT_DIGITS: Final = 4
+_PERCENT_DIGITS: Final = 4
+_NIGHT_FROM: Final = 18
+_NIGHT_HOURS: Final = timedelta(hours=4)
+
+
+def history_frame(
+    base: pl.DataFrame,
+    *,
+    query: HistoryQuery,
+    period: Period,
+    sessions: tuple[Session, ...],
+    now: datetime,
+    factors: pl.DataFrame | None = None,
+    adjustable: bool = True,
+    session_dates: SessionDates = calendar.session_dates,
+) -> tuple[pl.DataFrame, date | None]:
+    """The bars that ``query`` asks of one symbol, and the date whose price is left as traded.
+
+    ``base`` is the symbol's canonical series of ``period`` over at least :func:`base_range`.
+    Columns: ``date`` for days and longer, ``time`` and ``date`` for intraday, then open, high,
+    low, close, volume, turnover, change, change_pct, final. This is the one place that rounds:
+    prices, change and turnover to what binary arithmetic cannot blur (6, 6 and 4 decimals).
+
+    ``factors`` (``date``, ``factor``) are needed to adjust. ``adjustable`` says whether the
+    symbol's prices ever change scale; if they do, an unadjusted change across days is given only
+    against the exchange's own previous close, or where ``factors`` show that nothing happened.
+    """
+    now = now.astimezone(SHANGHAI)
+    bars, base_date = base, None
+    known = None if factors is None else factors.filter(pl.col("date") <= now.date())
+    if known is not None and query.adjust is not Adjust.NONE:
+        bars, base_date = adjust(bars, known, query.adjust, query.adjust_base)
+    if query.period is not period:
+        bars = _resampled(bars, query.period, sessions, now, session_dates)
+    comparable = not adjustable or query.adjust is not Adjust.NONE
+    bars = bars.with_columns(_previous(bars, query.period, known, comparable=comparable))
+    return _written(_within(bars, query), query.period), base_date
+
+
+def base_range(
+    query: HistoryQuery,
+    *,
+    lookback_days: int = 0,
+    next_session: NextSession = calendar.next_session,
+) -> tuple[date, date]:
+    """The first and last trading date of the base bars that ``query`` needs.
+
+    Weeks and months are always whole, so that a bar never depends on the asked range.
+    ``lookback_days`` reaches further back, for the change of the first row.
+    """
+    start, end = _calendar_day(query.start), _calendar_day(query.end)
+    if isinstance(query.end, datetime):
+        at = query.end.astimezone(SHANGHAI)
+        evening = (at - _NIGHT_HOURS).date()
+        if at.hour >= _NIGHT_FROM or evening < end:
+            # The night belongs to a later trading date, which the instant itself does not name
+            end = max(end, next_session_after(evening, next_session)[0])
+    first = bucket_bounds(start - timedelta(days=lookback_days), query.period)[0]
+    return first, bucket_bounds(end, query.period)[1]
+
+
+def _calendar_day(bound: date) -> date:
+    return bound.astimezone(SHANGHAI).date() if isinstance(bound, datetime) else bound
+
+
+def _resampled(
+    bars: pl.DataFrame,
+    period: Period,
+    sessions: tuple[Session, ...],
+    now: datetime,
+    session_dates: SessionDates,
+) -> pl.DataFrame:
+    if period.intraday:
+        return resample_intraday(bars, period, sessions, now)
+    close = close_of(sessions)
+    return resample_days(bars, period, now=now, close=close, session_dates=session_dates)
+
+
+def _previous(
+    bars: pl.DataFrame, period: Period, factors: pl.DataFrame | None, *, comparable: bool
+) -> pl.Expr:
+    """The close that ``change`` is measured against, null where none can be compared.
+
+    That is the row's own previous close, else the bar before it: within a day always, across days
+    where prices are ``comparable`` or the factor in force is the same on both.
+    """
+    before = pl.col("close").shift(1)
+    if comparable:
+        return pl.col("prev_close").fill_null(before).alias("previous")
+    if factors is not None and not factors.is_empty():
+        table = factors.select("date", "factor").sort("date")
+        scale = bars.select("date").set_sorted("date").join_asof(table, on="date")["factor"]
+        same = scale == scale.shift(1)
+    else:
+        same = bars["date"] == bars["date"].shift(1)
+        if not period.intraday:
+            # Without factors a day is compared as it stands: the bar before is all there is
+            same = bars["date"].is_not_null()
+    own = pl.when(pl.lit(same)).then(before)
+    return pl.col("prev_close").fill_null(own).alias("previous")
+
+
+def _within(bars: pl.DataFrame, query: HistoryQuery) -> pl.DataFrame:
+    """The bars whose labels lie in the asked range: instants by end, dates by trading date."""
+    bounds = {"start": query.start, "end": query.end}
+    inside = pl.lit(value=True)
+    for name, bound in bounds.items():
+        instant = isinstance(bound, datetime) and query.period.intraday
+        label = pl.col("time" if instant else "date")
+        limit = bound if instant else _calendar_day(bound)
+        inside &= label >= limit if name == "start" else label <= limit
+    return bars.filter(inside)
+
+
+def _written(bars: pl.DataFrame, period: Period) -> pl.DataFrame:
+    change = pl.col("close") - pl.col("previous")
+    return bars.select(
+        *(("time", "date") if period.intraday else ("date",)),
+        pl.col(*_PRICES).round(_PRICE_DIGITS),
+        pl.col("volume", "turnover").round(_COUNT_DIGITS),
+        change=change.round(_PRICE_DIGITS),
+        change_pct=(change / pl.col("previous") * 100).round(_PERCENT_DIGITS),
+        final=pl.col("final"),
+    )

@@ -1,0 +1,1 @@
+"""The vocabulary: symbols, queries, records, answers."""

@@ -1,0 +1,156 @@
+"""The answer to a query: the data and everything known about where they came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One call to one node. ``error`` is a code, ``reason`` Argus' own words, never the vendor's.
+
+    ``started_ms`` counts from the start of the request; ``asked`` and ``answered`` count keys.
+    """
+
+    source: str
+    pool: str
+    started_ms: float
+    ms: float
+    asked: int
+    answered: int
+    error: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skip:
+    """A node that was considered and not asked, and why."""
+
+    source: str
+    pool: str
+    reason: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Trace:
+    """How one dataset was found: the route, who was asked, who was passed over, what was done."""
+
+    dataset: str
+    route: tuple[str, ...] = ()
+    attempts: list[Attempt] = field(default_factory=list)
+    skipped: list[Skip] = field(default_factory=list)
+    steps: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """Where one key's value came from.
+
+    ``cache`` is the tier that held it, ``None`` for a fresh fetch; ``as_of`` is the instant that
+    the value speaks of, if it speaks of one; ``fresh_until`` ends its life in the cache.
+    """
+
+    source: str
+    fetched_at: datetime
+    fresh_until: datetime
+    as_of: datetime | None = None
+    cache: str | None = None
+    stale: bool = False
+    simulated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One key's value and the node that gave it."""
+
+    value: Any
+    source: str
+    fetched_at: datetime
+    simulated: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why one key has no value: an error code of the contract, and a sentence."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer(Generic[T]):
+    """Values by key, in the asker's order; keys without a value are in ``errors`` instead.
+
+    ``adjust_base`` holds, per symbol, the date whose price is left as traded.
+    """
+
+    data: Mapping[str, T]
+    errors: Mapping[str, Failure]
+    provenance: Mapping[str, Provenance]
+    traces: tuple[Trace, ...] = ()
+    adjust_base: Mapping[str, date] = field(default_factory=dict)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The sources that contributed, each once, in order of first use."""
+        return tuple(dict.fromkeys(p.source for p in self.provenance.values()))
+
+    @property
+    def attempts(self) -> int:
+        """Calls to nodes that this answer cost."""
+        return sum(len(trace.attempts) for trace in self.traces)
+
+    @property
+    def cached(self) -> bool:
+        """True if every value came out of a cache."""
+        return bool(self.provenance) and all(p.cache for p in self.provenance.values())
+
+    @property
+    def simulated(self) -> bool:
+        """True if any value is invented."""
+        return any(p.simulated for p in self.provenance.values())
+
+    @property
+    def stale(self) -> bool:
+        """True if any value is older than it should be."""
+        return any(p.stale for p in self.provenance.values())
+
+    @property
+    def as_of(self) -> datetime | None:
+        """The oldest instant that a value speaks of."""
+        return min((p.as_of for p in self.provenance.values() if p.as_of), default=None)
+
+    @property
+    def fetched_at(self) -> datetime | None:
+        """When the oldest value was fetched."""
+        return min((p.fetched_at for p in self.provenance.values()), default=None)
+
+    @property
+    def fresh_until(self) -> datetime | None:
+        """When the first value ceases to be fresh."""
+        return min((p.fresh_until for p in self.provenance.values()), default=None)
+
+
+def merged(answers: Sequence[Answer[T]]) -> Answer[T]:
+    """One answer with everything that several hold; a value of a later one wins over an error."""
+    data: dict[str, T] = {}
+    errors: dict[str, Failure] = {}
+    provenance: dict[str, Provenance] = {}
+    base: dict[str, date] = {}
+    for answer in answers:
+        data.update(answer.data)
+        errors.update(answer.errors)
+        provenance.update(answer.provenance)
+        base.update(answer.adjust_base)
+    return Answer(
+        data=data,
+        errors={key: failure for key, failure in errors.items() if key not in data},
+        provenance=provenance,
+        traces=tuple(trace for answer in answers for trace in answer.traces),
+        adjust_base=base,
+    )

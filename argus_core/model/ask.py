@@ -1,0 +1,46 @@
+"""How a consumer wants one request to be treated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from uuid import uuid4
+
+from argus_core.clock import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """One absolute instant on the monotonic clock; every wait of a request uses what is left."""
+
+    at: float
+    clock: Clock
+    started: float
+
+    @classmethod
+    def within(cls, seconds: float, clock: Clock) -> Deadline:
+        """The deadline that lies so many seconds ahead."""
+        now = clock.monotonic()
+        return cls(now + seconds, clock, now)
+
+    @property
+    def remaining(self) -> float:
+        """Seconds left, 0 when it has passed."""
+        return max(0.0, self.at - self.clock.monotonic())
+
+    @property
+    def elapsed_ms(self) -> float:
+        """Milliseconds since the request began."""
+        return (self.clock.monotonic() - self.started) * 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """The terms of one request: its deadline, and whether the caches may answer."""
+
+    deadline: Deadline
+    use_cache: bool = True
+    max_staleness: float | None = None
+    trace_id: str = field(default_factory=lambda: uuid4().hex)
+
+
+__all__ = ["Ask", "Deadline"]

@@ -1,0 +1,176 @@
+"""One source as the router sees it: what it can answer, whether it may be asked, how it does."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import anyio
+from anyio import to_thread
+
+from argus_core.clock import Clock
+from argus_core.errors import BadData, NotOffered, SourceError, SourceUnavailable
+from argus_core.extend.source import Source
+from argus_core.market.kinds import kind_of
+from argus_core.market.normalise import Reading, normalise
+from argus_core.model.query import BarsQuery, Query
+from argus_core.model.symbol import Exchange, Kind, Symbol
+
+EVERYTHING = "*"
+"""The dataset name under which a cool-down covers the whole node."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cooling:
+    """A node is passed over until then (monotonic seconds), because of that error."""
+
+    until: float
+    error: SourceError
+
+
+@dataclass(slots=True)
+class Counters:
+    """What a node has done since start-up."""
+
+    calls: int = 0
+    failures: int = 0
+    last_error: str | None = None
+    last_error_at: datetime | None = None
+    last_ok_at: datetime | None = None
+
+
+@dataclass(slots=True)
+class Reply:
+    """What came of asking a node: readings so far, and the error that ended it, if one did."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    faults: dict[str, str] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+    steps: list[str] = field(default_factory=list)
+    error: SourceError | NotOffered | None = None
+
+
+class Node:
+    """A source with its limits, cool-downs and counters. Shared by every pool that names it."""
+
+    def __init__(self, source: Source, *, plugin: str, clock: Clock) -> None:
+        self.source = source
+        self.plugin = plugin
+        self.down: str | None = None
+        """Why the source could not start, if it could not."""
+        self.counters = Counters()
+        self._clock = clock
+        self._cooling: dict[str, Cooling] = {}
+        self._offers = type(source).offers()
+        self._calls = anyio.CapacityLimiter(source.max_concurrency)
+        # A thread cannot be cancelled: a call that its caller gave up keeps its token, and so
+        # counts as in flight, until the vendor really returns.
+        self._threads = anyio.CapacityLimiter(source.max_concurrency)
+        self._async_calls = 0
+
+    @property
+    def name(self) -> str:
+        """The source's name in the configuration."""
+        return self.source.name
+
+    @property
+    def offers(self) -> frozenset[str]:
+        """The datasets whose methods the source overrides."""
+        return self._offers
+
+    @property
+    def in_flight(self) -> int:
+        """Calls under way, abandoned ones included."""
+        return self._async_calls + int(self._threads.borrowed_tokens)
+
+    def serves(self, query: Query) -> tuple[str, ...]:
+        """The keys of the query that this source says it can answer."""
+        if self.down is not None or query.dataset not in self._offers:
+            return ()
+        if isinstance(query, BarsQuery) and query.period not in self.source.periods:
+            return ()
+        return tuple(key for key in query.keys if self._covers(key))
+
+    def _covers(self, key: str) -> bool:
+        if isinstance(key, Symbol):
+            kind = kind_of(key)
+            known = kind is Kind.UNKNOWN or kind in self.source.kinds
+            return known and key.exchange in self.source.exchanges
+        return not isinstance(key, Exchange) or key in self.source.exchanges
+
+    def cooling(self, dataset: str) -> Cooling | None:
+        """The cool-down in force for a dataset, the longer one if there are two."""
+        now = self._clock.monotonic()
+        for name in [name for name, c in self._cooling.items() if c.until <= now]:
+            del self._cooling[name]
+        found = [self._cooling[name] for name in (dataset, EVERYTHING) if name in self._cooling]
+        return max(found, key=lambda cooling: cooling.until, default=None)
+
+    @property
+    def all_cooling(self) -> Mapping[str, Cooling]:
+        """Every cool-down by dataset, ``*`` for the whole node; some may be over."""
+        return self._cooling
+
+    def failed(self, dataset: str, error: SourceError) -> None:
+        """Note a failure and cool down as its class says."""
+        self.counters.failures += 1
+        self.counters.last_error = error.code
+        self.counters.last_error_at = self._clock.now()
+        scope = EVERYTHING if error.whole_node else dataset
+        until = self._clock.monotonic() + error.cool_seconds
+        self._cooling[scope] = Cooling(until, error)
+
+    def succeeded(self, dataset: str) -> None:
+        """Note a success, which ends the cool-downs that spoke of this dataset."""
+        self.counters.last_ok_at = self._clock.now()
+        self._cooling.pop(dataset, None)
+        self._cooling.pop(EVERYTHING, None)
+
+    async def ask(self, query: Query, reply: Reply) -> None:
+        """Fill ``reply`` with what the source has, call by call, stopping at its first error.
+
+        The reply is the caller's, so that what arrived before a time-out is not lost.
+        """
+        size = max(1, self.source.symbols_per_call)
+        for begin in range(0, len(query.keys), size):
+            part = query.only(query.keys[begin : begin + size])
+            try:
+                reading = await self._call(part)
+            except (SourceError, NotOffered) as error:
+                reply.error = error
+                return
+            reply.asked.extend(part.keys)
+            reply.values.update(reading.values)
+            reply.faults.update(reading.faults)
+            reply.steps.extend(step for step in reading.steps if step not in reply.steps)
+            if reading.faults and not reading.values:
+                reply.error = BadData(next(iter(reading.faults.values())))
+                return
+
+    async def _call(self, query: Query) -> Reading:
+        method: Callable[[Any], Any] = getattr(self.source, query.dataset)
+        self.counters.calls += 1
+        try:
+            async with self._calls:
+                raw = await self._run(method, query)
+            return normalise(query, raw, self.source, self._clock.now())
+        except (SourceError, NotOffered):
+            raise
+        except Exception as error:
+            raise SourceUnavailable(
+                f"{self.name} raised {type(error).__name__} instead of answering"
+            ) from error
+
+    async def _run(self, method: Callable[[Any], Any], query: Query) -> Any:
+        if not inspect.iscoroutinefunction(method):
+            return await to_thread.run_sync(
+                method, query, limiter=self._threads, abandon_on_cancel=True
+            )
+        self._async_calls += 1
+        try:
+            return await method(query)
+        finally:
+            self._async_calls -= 1

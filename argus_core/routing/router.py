@@ -1,0 +1,288 @@
+"""From a query to values: down the route, through each pool, until every key is answered.
+
+The router knows no dataset, plugin or strategy by name. What to do after a failure is written on
+the error's class; which node of a pool comes next is the balancer's choice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_result, wait_random_exponential
+
+from argus_core.clock import Clock
+from argus_core.errors import (
+    AllSourcesFailed,
+    DeadlineExceeded,
+    GatewayError,
+    NotOffered,
+    SourceError,
+    SourceTimeout,
+)
+from argus_core.model.answer import Attempt, Failure, Found, Skip, Trace
+from argus_core.model.ask import Deadline
+from argus_core.model.query import Query
+from argus_core.routing.node import Node, Reply
+from argus_core.routing.pool import Finder, Member, Pool
+from argus_core.telemetry.redact import Redactor
+
+MAX_ROUNDS = 3
+"""How often the whole route is walked for one request, at most."""
+FAIR_CHANCE = 1.0
+"""Seconds below which a time-out is the asker's haste and not held against the node."""
+
+
+@dataclass(slots=True)
+class Routed:
+    """What a route gave: values, keys that working sources do not have, and failures."""
+
+    trace: Trace
+    found: dict[str, Found] = field(default_factory=dict)
+    absent: set[str] = field(default_factory=set)
+    failures: dict[str, Failure] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Walk:
+    """The state of one query on one route."""
+
+    query: Query
+    pools: tuple[Pool, ...]
+    deadline: Deadline
+    trace: Trace
+    found: dict[str, Found] = field(default_factory=dict)
+    absent: set[str] = field(default_factory=set)
+    faults: dict[str, str] = field(default_factory=dict)
+    errors: list[SourceError] = field(default_factory=list)
+    declined: set[str] = field(default_factory=set)
+    """Keys that a source was asked for and said it cannot answer."""
+    served: bool = False
+    """Whether any node of the route can answer such a question at all."""
+    failed: bool = False
+    """Whether any node failed, in whatever round."""
+
+    @property
+    def pending(self) -> tuple[str, ...]:
+        return tuple(key for key in self.query.keys if key not in self.found)
+
+    @property
+    def unheard(self) -> tuple[str, ...]:
+        """Pending keys about which no working node has spoken."""
+        return tuple(key for key in self.pending if key not in self.absent)
+
+
+class Router:
+    """Answers queries from nodes, with failover, retries and one deadline a request."""
+
+    def __init__(self, routes: Finder, *, clock: Clock, redactor: Redactor) -> None:
+        self._routes = routes
+        self._clock = clock
+        self._redactor = redactor
+
+    async def fetch(self, query: Query, deadline: Deadline) -> Routed:
+        """Values for as many keys as the route has.
+
+        Raises :class:`NotOffered` if no node of the route answers such questions,
+        :class:`DeadlineExceeded` or :class:`AllSourcesFailed` if no key could be answered.
+        """
+        trace = Trace(dataset=query.dataset)
+        walks = [
+            _Walk(query=part, pools=pools, deadline=deadline, trace=trace)
+            for pools, part in self._routes.split(query)
+        ]
+        trace.route = tuple(dict.fromkeys(pool.name for walk in walks for pool in walk.pools))
+        await asyncio.gather(*(self._walk(walk) for walk in walks))
+        return self._merge(query, walks, trace)
+
+    async def _walk(self, walk: _Walk) -> None:
+        """Rounds over the route until every key was heard of; waits with jitter in between."""
+
+        def over(state: RetryCallState) -> bool:
+            late = walk.deadline.remaining <= state.upcoming_sleep
+            return late or state.attempt_number >= MAX_ROUNDS
+
+        rounds = AsyncRetrying(
+            stop=over,
+            wait=wait_random_exponential(multiplier=0.1, max=2),
+            retry=retry_if_result(bool),
+            retry_error_callback=lambda _state: None,
+        )
+        first = True
+
+        async def once() -> bool:
+            nonlocal first
+            before = len(walk.trace.attempts)
+            walk.errors.clear()
+            await self._round(walk, desperate=not first)
+            if first and walk.unheard and len(walk.trace.attempts) == before:
+                await self._round(walk, desperate=True)
+            first = False
+            return bool(walk.unheard) and any(error.retry for error in walk.errors)
+
+        await rounds(once)
+
+    async def _round(self, walk: _Walk, *, desperate: bool) -> None:
+        """One way down the route. A desperate round also asks cooling nodes that allow it."""
+        for place, pool in enumerate(walk.pools):
+            tried: set[str] = set()
+            while walk.pending and walk.deadline.remaining > 0:
+                if desperate and not walk.unheard:
+                    return
+                candidates = self._candidates(walk, pool, tried, desperate=desperate)
+                if not candidates:
+                    break
+                member = pool.pick(candidates)
+                tried.add(member.name)
+                left = len(candidates) + self._able(walk, place + 1, desperate=desperate)
+                reply = await self._attempt(walk, pool, member, walk.deadline.remaining / left)
+                if reply.error is None and not reply.faults:
+                    break
+
+    def _able(self, walk: _Walk, begin: int, *, desperate: bool) -> int:
+        """Nodes further down the route that could still be asked."""
+        return sum(
+            len(self._candidates(walk, pool, set(), desperate=desperate, note=False))
+            for pool in walk.pools[begin:]
+        )
+
+    def _candidates(
+        self, walk: _Walk, pool: Pool, tried: set[str], *, desperate: bool, note: bool = True
+    ) -> list[Member]:
+        """Members that may be asked now; what keeps the others out is noted in the trace."""
+        rest = walk.query.only(walk.pending)
+        able: list[Member] = []
+        for member in pool.members:
+            if member.name in tried:
+                continue
+            reason = self._obstacle(member.node, rest, desperate=desperate)
+            walk.served = walk.served or reason is None or reason.startswith("cooling")
+            if reason is None:
+                able.append(member)
+            elif note:
+                skip = Skip(source=member.name, pool=pool.name, reason=reason)
+                if skip not in walk.trace.skipped:
+                    walk.trace.skipped.append(skip)
+        return able
+
+    def _obstacle(self, node: Node, query: Query, *, desperate: bool) -> str | None:
+        if node.down is not None:
+            return f"down: {node.down}"
+        if not node.serves(query):
+            return "does not offer this"
+        cooling = node.cooling(query.dataset)
+        if cooling is None or (desperate and cooling.error.last_resort):
+            return None
+        seconds = math.ceil(cooling.until - self._clock.monotonic())
+        return f"cooling down {seconds} s after {cooling.error.code}"
+
+    async def _attempt(self, walk: _Walk, pool: Pool, member: Member, share: float) -> Reply:
+        """One call to one node within ``share`` seconds, noted in trace, node and balancer."""
+        node = member.node
+        query = walk.query.only(node.serves(walk.query.only(walk.pending)))
+        began, started_ms = self._clock.monotonic(), walk.deadline.elapsed_ms
+        reply = Reply()
+        try:
+            async with asyncio.timeout(share):
+                await node.ask(query, reply)
+        except TimeoutError:
+            reply.error = SourceTimeout(f"no answer within {share:.1f} s")
+        seconds = self._clock.monotonic() - began
+        self._judge(walk, node, query, reply, hasty=share < FAIR_CHANCE)
+        pool.report(member, ok=reply.error is None, seconds=seconds)
+        error = reply.error
+        fault = next(iter(reply.faults.values()), None)
+        reason = error.message if error else fault
+        walk.trace.attempts.append(
+            Attempt(
+                source=node.name,
+                pool=pool.name,
+                started_ms=round(started_ms, 3),
+                ms=round(seconds * 1000, 3),
+                asked=len(query.keys),
+                answered=len(reply.values),
+                error=error.code if error else "BAD_DATA" if fault else None,
+                reason=self._redactor.text(reason) if reason else None,
+            )
+        )
+        walk.trace.steps.extend(f"{node.name}: {step}" for step in reply.steps)
+        return reply
+
+    def _judge(self, walk: _Walk, node: Node, query: Query, reply: Reply, *, hasty: bool) -> None:
+        """Book what a reply brought: values, silent keys, faults, and the node's own standing."""
+        now = self._clock.now()
+        simulated = type(node.source).simulated
+        for key, value in reply.values.items():
+            walk.found[key] = Found(value, node.name, now, simulated)
+        walk.faults.update(reply.faults)
+        answered = reply.asked if reply.error is None or reply.values else []
+        walk.absent.update(
+            key for key in answered if key not in reply.values and key not in reply.faults
+        )
+        error = reply.error
+        if isinstance(error, SourceError):
+            walk.errors.append(error)
+            walk.failed = True
+            if not (hasty and isinstance(error, SourceTimeout)):
+                node.failed(query.dataset, error)
+        elif error is None:
+            node.succeeded(query.dataset)
+        else:
+            walk.declined.update(query.keys)
+
+    def _merge(self, query: Query, walks: Sequence[_Walk], trace: Trace) -> Routed:
+        routed = Routed(trace=trace)
+        worst: list[GatewayError] = []
+        for walk in walks:
+            routed.found.update(walk.found)
+            for key in walk.pending:
+                failure = self._failure(walk, key)
+                if isinstance(failure, GatewayError):
+                    worst.append(failure)
+                    failure = Failure(code=failure.code, message=failure.message)
+                if failure is None:
+                    routed.absent.add(key)
+                else:
+                    routed.failures[key] = failure
+        if not routed.found and not routed.absent:
+            if worst:
+                raise worst[0]
+            if all(f.code == NotOffered.code for f in routed.failures.values()):
+                raise NotOffered(f"no source of the route offers {query.dataset} like this")
+            raise AllSourcesFailed(
+                "no source gave data that can be true",
+                attempts=trace.attempts,
+                retry_after=max(self._retry_after(walk) for walk in walks),
+            )
+        return routed
+
+    def _failure(self, walk: _Walk, key: str) -> Failure | GatewayError | None:
+        """Why a pending key has no value; None if a working source simply does not have it."""
+        if key in walk.faults:
+            return Failure(code="BAD_DATA", message=self._redactor.text(walk.faults[key]))
+        if key in walk.absent:
+            return None
+        if not walk.served or (key in walk.declined and not walk.failed):
+            return Failure(code=NotOffered.code, message="no source of the route offers this")
+        if walk.deadline.remaining <= 0:
+            return DeadlineExceeded(
+                "the deadline passed before a source answered", attempts=walk.trace.attempts
+            )
+        return AllSourcesFailed(
+            "every source of the route failed or is cooling down",
+            attempts=walk.trace.attempts,
+            retry_after=self._retry_after(walk),
+        )
+
+    def _retry_after(self, walk: _Walk) -> float:
+        """Whole seconds until the first node of the route may be asked again, at least 1."""
+        now = self._clock.monotonic()
+        waits = [
+            cooling.until - now
+            for pool in walk.pools
+            for member in pool.members
+            if (cooling := member.node.cooling(walk.query.dataset)) is not None
+        ]
+        return max(1, math.ceil(min(waits, default=1.0)))

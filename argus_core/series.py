@@ -1,0 +1,234 @@
+"""History as consumers ask for it, made of raw bars and factors.
+
+A source is only ever asked for raw bars of the finest period that serves, over whole trading
+dates; longer periods, adjustment and changes are made here, so that they do not depend on who
+answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+import polars as pl
+
+from argus_core.answers import Answers
+from argus_core.clock import SHANGHAI, Clock
+from argus_core.errors import ArgusError, BadData, NotOffered
+from argus_core.market import calendar
+from argus_core.market.history import base_range, history_frame
+from argus_core.market.kinds import kind_of
+from argus_core.market.resample import base_period
+from argus_core.market.sessions import sessions_of
+from argus_core.model.answer import Answer, Failure, merged
+from argus_core.model.ask import Ask
+from argus_core.model.period import Adjust, Period
+from argus_core.model.query import BarsQuery, FactorsQuery, HistoryQuery
+from argus_core.model.symbol import Kind, Symbol
+from argus_core.routing.node import Node
+
+FIRST_DATE = date(1990, 12, 19)
+"""The first trading date of the mainland exchanges."""
+ADJUSTABLE = frozenset({Kind.STOCK, Kind.FUND})
+"""Kinds whose prices change scale by dividends and splits."""
+
+_DAYS_BACK = 20
+_NIGHT_DAYS = timedelta(days=3)
+_NIGHT_OPENS = time(20)
+
+
+class Series:
+    """Answers history queries from the bars and factors that :class:`Answers` finds."""
+
+    def __init__(self, answers: Answers, nodes: Iterable[Node], clock: Clock) -> None:
+        self._answers = answers
+        self._clock = clock
+        periods = [n.source.periods for n in nodes if n.down is None and "bars" in n.offers]
+        self._periods: frozenset[Period] = frozenset().union(*periods)
+
+    async def history(self, query: HistoryQuery, ask: Ask) -> Answer[pl.DataFrame]:
+        """One finished frame per symbol that has bars in some source, also an empty one.
+
+        Raises what the router raises if no symbol could be answered.
+        """
+        groups = [
+            replace(query, symbols=tuple(s for s in query.symbols if _nightly(s) is nightly))
+            for nightly in (False, True)
+        ]
+        answers = await asyncio.gather(
+            *(self._group(group, ask) for group in groups if group.symbols),
+            return_exceptions=True,
+        )
+        good = [answer for answer in answers if isinstance(answer, Answer)]
+        for group, answer in zip((g for g in groups if g.symbols), answers, strict=True):
+            if isinstance(answer, ArgusError) and good:
+                failure = Failure(code=answer.code, message=answer.message)
+                good.append(_failed(dict.fromkeys(group.symbols, failure)))
+            elif isinstance(answer, BaseException):
+                raise answer
+        return merged(good)
+
+    def empty(self, query: HistoryQuery) -> pl.DataFrame:
+        """The frame of a symbol without bars: the right columns and no row."""
+        labels: dict[str, pl.DataType] = {"date": pl.Date()}
+        if query.period.intraday:
+            labels = {"time": pl.Datetime("ms", str(SHANGHAI)), **labels}
+        numbers = ("open", "high", "low", "close", "volume", "turnover", "change", "change_pct")
+        schema = {**labels, **dict.fromkeys(numbers, pl.Float64()), "final": pl.Boolean()}
+        return pl.DataFrame(schema=schema)
+
+    async def _group(self, query: HistoryQuery, ask: Ask) -> Answer[pl.DataFrame]:
+        """The answer for symbols that all have, or all lack, a night session."""
+        bars, factors = await asyncio.gather(
+            self._bars(query, ask), self._factors(query, ask), return_exceptions=True
+        )
+        if isinstance(bars, BaseException):
+            raise bars
+        if isinstance(factors, ArgusError) and query.adjust is Adjust.NONE:
+            factors = None  # they would only have told whether two days can be compared
+        if isinstance(factors, BaseException):
+            raise factors
+        answer, periods = bars
+        if factors is not None:
+            answer = replace(answer, traces=(*answer.traces, *factors.traces))
+        return self._made(query, answer, periods, factors)
+
+    async def _bars(
+        self, query: HistoryQuery, ask: Ask
+    ) -> tuple[Answer[pl.DataFrame], dict[str, Period]]:
+        """Raw series of the best period that each symbol's sources offer, and that period."""
+        offered = self._periods
+        found: list[Answer[pl.DataFrame]] = []
+        periods: dict[str, Period] = {}
+        pending = query.symbols
+        refusal: ArgusError = NotOffered("no source of the route offers bars of this period")
+        while pending and (base := base_period(query.period, offered)) is not None:
+            offered -= {base}
+            part = replace(query, symbols=pending)
+            try:
+                answer = await self._base(part, base, ask)
+            except ArgusError as error:
+                if not isinstance(error, NotOffered) or isinstance(refusal, NotOffered):
+                    refusal = error
+                continue
+            found.append(answer)
+            periods.update(dict.fromkeys(answer.data, base))
+            pending = tuple(s for s in pending if s not in answer.data)
+        if not found:
+            raise refusal
+        return merged(found), periods
+
+    async def _base(self, query: HistoryQuery, base: Period, ask: Ask) -> Answer[pl.DataFrame]:
+        """Raw series over all trading dates that the question needs."""
+        start, end = base_range(query)
+        if base.intraday:
+            start = _session_before(start)
+        answer = await self._answers.fetch(_bars_query(query.symbols, base, start, end), ask)
+        orphans = tuple(
+            Symbol(symbol)
+            for symbol, frame in answer.data.items()
+            if not base.intraday and frame.height and frame["prev_close"][0] is None
+        )
+        if not orphans:
+            return answer
+        # The source does not say what the first bar's change is measured against.
+        before = start - timedelta(days=_DAYS_BACK)
+        try:
+            earlier = await self._answers.fetch(
+                _bars_query(orphans, base, before, start - timedelta(days=1)), ask
+            )
+        except ArgusError:
+            return answer  # the first change stays unknown, which null says
+        data = dict(answer.data)
+        for symbol, frame in earlier.data.items():
+            # One series, one source: a bar of another vendor is no measure for this one's.
+            if earlier.provenance[symbol].source == answer.provenance[symbol].source:
+                data[symbol] = pl.concat([frame, data[symbol]])
+        return replace(answer, data=data, traces=(*answer.traces, *earlier.traces))
+
+    async def _factors(self, query: HistoryQuery, ask: Ask) -> Answer[pl.DataFrame] | None:
+        """The factors that adjustment, or a change across days, needs; None if neither does."""
+        symbols = tuple(s for s in query.symbols if kind_of(s) in ADJUSTABLE)
+        if not symbols or (query.adjust is Adjust.NONE and not query.period.intraday):
+            return None
+        today = self._clock.now().date()
+        start, end = base_range(query)
+        if query.adjust is Adjust.POST:
+            start = FIRST_DATE
+        if query.adjust is Adjust.NONE:
+            start = _session_before(start)
+        base = query.adjust_base or start
+        asked = FactorsQuery(
+            symbols=symbols, start=min(start, base), end=max(today, base, min(end, today))
+        )
+        return await self._answers.fetch(asked, ask)
+
+    def _made(
+        self,
+        query: HistoryQuery,
+        bars: Answer[pl.DataFrame],
+        periods: Mapping[str, Period],
+        factors: Answer[pl.DataFrame] | None,
+    ) -> Answer[pl.DataFrame]:
+        now = self._clock.now()
+        data: dict[str, pl.DataFrame] = {}
+        errors: dict[str, Failure] = dict(bars.errors)
+        bases: dict[str, date] = {}
+        for key, frame in bars.data.items():
+            symbol = Symbol(key)
+            adjustable = kind_of(symbol) in ADJUSTABLE
+            table = factors.data.get(symbol) if factors else None
+            adjusting = query.adjust is not Adjust.NONE and adjustable
+            if adjusting and table is None:
+                errors[symbol] = Failure(
+                    code=NotOffered.code,
+                    message=f"adjust={query.adjust} needs factors, and no source has them",
+                )
+                continue
+            asked = query if adjustable else replace(query, adjust=Adjust.NONE)
+            try:
+                data[symbol], base = history_frame(
+                    frame,
+                    query=asked,
+                    period=periods[symbol],
+                    sessions=sessions_of(symbol),
+                    now=now,
+                    factors=table,
+                    adjustable=adjustable,
+                )
+            except BadData as error:
+                errors[symbol] = Failure(code=error.code, message=error.message)
+                continue
+            if base is not None:
+                bases[symbol] = base
+        return replace(bars, data=data, errors=errors, adjust_base=bases)
+
+
+def _nightly(symbol: Symbol) -> bool:
+    return symbol.exchange.trades_futures
+
+
+def _session_before(day: date) -> date:
+    """The trading date before ``day``, by the weekday where no calendar reaches."""
+    try:
+        return calendar.previous_session(day)
+    except ArgusError:
+        return day - timedelta(days=3 if day.weekday() == 0 else 1)
+
+
+def _bars_query(symbols: tuple[Symbol, ...], period: Period, start: date, end: date) -> BarsQuery:
+    opens = datetime.combine(start, time(), SHANGHAI)
+    if period.intraday and _nightly(symbols[0]):
+        # No night session follows a holiday, so a Friday's is the earliest for any trading date.
+        opens = datetime.combine(start - _NIGHT_DAYS, _NIGHT_OPENS, SHANGHAI)
+    closes = datetime.combine(end, time(23, 59, 59), SHANGHAI)
+    return BarsQuery(
+        symbols=symbols, period=period, start=start, end=end, since=opens, until=closes
+    )
+
+
+def _failed(errors: Mapping[str, Failure]) -> Answer[Any]:
+    return Answer(data={}, errors=errors, provenance={})

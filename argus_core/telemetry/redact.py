@@ -1,0 +1,37 @@
+"""Text with every known secret masked, for whatever leaves the process."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable
+from urllib.parse import quote
+
+MASK = "***"
+_SHORTEST = 4
+
+
+class Redactor(logging.Filter):
+    """Masks the secrets it was told. Also a logging filter that masks whole records."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        super().__init__()
+        # Very short "secrets" would mask half of every sentence and protect nothing.
+        texts = {form for s in secrets if len(s) >= _SHORTEST for form in (s, quote(s, safe=""))}
+        ordered = sorted(texts, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, ordered))) if ordered else None
+
+    def text(self, text: str) -> str:
+        """The text with every secret replaced by ``***``."""
+        return self._pattern.sub(MASK, text) if self._pattern else text
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Always true: the record passes, its message, arguments and traceback masked."""
+        if self._pattern is not None:
+            record.msg = self.text(record.getMessage())
+            record.args = None
+            if record.exc_info and record.exc_text is None:
+                record.exc_text = logging.Formatter().formatException(record.exc_info)
+            if record.exc_text:
+                record.exc_text = self.text(record.exc_text)
+        return True

@@ -1,0 +1,1 @@
+"""Built-in authenticators, one module and one entry point each."""

@@ -1,0 +1,1 @@
+"""Built-in load balancers, one module and one entry point each."""

@@ -1,0 +1,123 @@
+"""Cache bytes: what goes in comes out, and damage is a miss."""
+
+from datetime import date, datetime, timedelta
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+from argus_core import (
+    SHANGHAI,
+    Depth,
+    Instrument,
+    Kind,
+    Level,
+    Quote,
+    Symbol,
+    Trade,
+    TradingDays,
+)
+from argus_core.caching.codec import CODECS, as_of
+from argus_core.caching.entry import VERSION, Entry
+from argus_core.extend.source import DATASETS
+
+S = Symbol("600519.SH")
+AT = datetime(2024, 3, 15, 10, 0, 3, tzinfo=SHANGHAI)
+QUOTE = Quote(symbol=S, name="贵州茅台", price=1700.0, volume=100.0, as_of=AT)
+VALUES = {
+    "quotes": QUOTE,
+    "depth": Depth(
+        quote=QUOTE,
+        bids=(Level(1699.99, 100.0),),
+        asks=(Level(1700.01, 300.0),),
+        trades=(Trade(price=1700.0, volume=100.0, time=AT, direction="buy"),),
+    ),
+    "instruments": Instrument(symbol=S, kind=Kind.STOCK, list_date=date(2001, 8, 27)),
+    "listings": (Instrument(symbol=S), Instrument(symbol=Symbol("600000.SH"))),
+    "calendar": TradingDays(dates=(date(2024, 3, 15),), known_through=date(2024, 12, 31)),
+    "sectors": (S, Symbol("000001.SZ")),
+    "bars": pl.DataFrame({"time": [AT], "close": [1.0], "volume": [None]}).with_columns(
+        pl.col("time").cast(pl.Datetime("ms", "Asia/Shanghai")), pl.col("volume").cast(pl.Float64)
+    ),
+    "factors": pl.DataFrame({"date": [date(2024, 1, 2)], "factor": [1.25]}),
+}
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_every_dataset_comes_back_as_it_went_in(dataset):
+    value = VALUES[dataset]
+    back = CODECS[dataset].decode(CODECS[dataset].encode(value))
+    if isinstance(value, pl.DataFrame):
+        assert_frame_equal(back, value)
+    else:
+        assert back == value
+    if dataset == "quotes":
+        assert isinstance(back.symbol, Symbol)
+        assert back.symbol.exchange == "SH"
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+@pytest.mark.parametrize("damage", [b"", b"{", b"\x00" * 40, b"\x80\x05pickle"])
+def test_damaged_bytes_are_a_value_error(dataset, damage):
+    with pytest.raises(ValueError, match="damaged"):
+        CODECS[dataset].decode(damage)
+
+
+def test_what_a_value_speaks_of():
+    assert as_of(QUOTE) == AT
+    assert as_of(VALUES["depth"]) == AT
+    assert as_of(VALUES["bars"]) == AT
+    assert as_of(VALUES["factors"]) is None
+    assert as_of(VALUES["bars"].clear()) is None
+    assert as_of(VALUES["sectors"]) is None
+
+
+def entry(**changes):
+    fields = {
+        "payload": b"payload",
+        "source": "tushare",
+        "simulated": False,
+        "fetched_at": AT,
+        "fresh_until": AT + timedelta(seconds=3),
+        "as_of": None,
+    }
+    return Entry(**{**fields, **changes})
+
+
+@given(
+    payload=st.binary(max_size=200),
+    source=st.text(min_size=1, max_size=40),
+    simulated=st.booleans(),
+    seconds=st.floats(0, 1e6),
+)
+def test_an_entry_survives_packing(payload, source, simulated, seconds):
+    made = entry(
+        payload=payload, source=source, simulated=simulated, as_of=AT + timedelta(seconds=seconds)
+    )
+    assert Entry.unpack(made.pack()) == made
+
+
+def test_an_entry_without_instant_survives_packing():
+    assert Entry.unpack(entry().pack()) == entry()
+
+
+@given(st.binary(max_size=80))
+def test_any_bytes_are_an_entry_or_none(data):
+    found = Entry.unpack(data)
+    assert found is None or data[0] == VERSION
+
+
+def test_another_version_counts_as_absent():
+    packed = bytearray(entry().pack())
+    packed[0] = VERSION + 1
+    assert Entry.unpack(bytes(packed)) is None
+
+
+def test_provenance_names_the_tier():
+    told = entry(simulated=True, as_of=AT).provenance("l1")
+    assert (told.source, told.cache, told.simulated, told.as_of) == ("tushare", "l1", True, AT)
+    assert told.fetched_at == AT
+    assert told.fresh_until == AT + timedelta(seconds=3)
+    assert not told.stale

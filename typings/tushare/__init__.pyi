@@ -1,0 +1,3 @@
+from tushare.pro.client import DataApi
+
+def pro_api(token: str = "", timeout: float = 30) -> DataApi: ...
