@@ -34,7 +34,7 @@ class _Draft:
     errors: dict[str, Failure] = field(default_factory=dict)
     provenance: dict[str, Provenance] = field(default_factory=dict)
     traces: list[Trace] = field(default_factory=list)
-    absent: set[str] = field(default_factory=set)
+    absent: dict[str, Provenance] = field(default_factory=dict)
     raised: list[BaseException] = field(default_factory=list)
 
     def finished(self) -> Answer[Any]:
@@ -46,6 +46,7 @@ class _Draft:
             data={key: self.data[key] for key in keys if key in self.data},
             errors={key: self.errors[key] for key in keys if key in self.errors},
             provenance={key: self.provenance[key] for key in keys if key in self.provenance},
+            absent={key: self.absent[key] for key in keys if key in self.absent},
             traces=tuple(self.traces),
         )
 
@@ -135,7 +136,13 @@ def _book(draft: _Draft, landing: _Landing, keys: Iterable[str]) -> None:
         elif key in routed.failures:
             draft.errors[key] = routed.failures[key]
         else:
-            draft.absent.add(key)
+            silent = routed.absent[key]
+            draft.absent[key] = Provenance(
+                source=silent.source,
+                fetched_at=silent.fetched_at,
+                fresh_until=silent.fetched_at,
+                simulated=silent.simulated,
+            )
 
 
 def _blame(draft: _Draft, error: BaseException, keys: Iterable[str]) -> None:

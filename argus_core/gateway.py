@@ -323,8 +323,10 @@ def _with(
         raise UnknownSymbol(
             "no such symbol: " + ", ".join(merged), details={"symbols": list(merged)}
         )
+    told = {**answer.absent, **answer.provenance}
     return replace(
         answer,
         data={s: values[s] for s in symbols if s in values},
         errors={s: merged[s] for s in symbols if s in merged},
+        provenance={s: told[s] for s in symbols if s in values and s in told},
     )

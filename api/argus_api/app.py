@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
@@ -11,7 +11,7 @@ from argus_api import legacy, system, v1
 from argus_api.docs import add_docs
 from argus_api.errors import add_error_handlers
 from argus_api.middleware import Compression, Surroundings
-from argus_api.openapi import TAGS
+from argus_api.openapi import TAGS, describe_security
 from argus_core import __version__
 from argus_core.gateway import Gateway
 
@@ -22,7 +22,7 @@ def create_app(gateway: Gateway) -> FastAPI:
     """The application that answers from ``gateway``, which it opens and closes with itself."""
 
     @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_app: FastAPI) -> AsyncGenerator[None, None]:
         async with gateway:
             yield
 
@@ -43,6 +43,7 @@ def create_app(gateway: Gateway) -> FastAPI:
     app.add_middleware(Surroundings, clock=gateway.clock)
     add_error_handlers(app)
     add_docs(app)
+    describe_security(app)
     app.include_router(v1.router)
     app.include_router(system.router)
     app.include_router(legacy.router)

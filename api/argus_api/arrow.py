@@ -6,9 +6,15 @@ from collections.abc import Mapping
 from io import BytesIO
 from typing import Any, cast
 
-import nanoarrow.ipc  # type: ignore[import-untyped]  # it ships no types
+import nanoarrow  # type: ignore[import-untyped]  # it ships no types
+import nanoarrow.ipc  # type: ignore[import-untyped]
 import polars as pl
 from nanoarrow.c_array_stream import CArrayStream  # type: ignore[import-untyped]
+
+# nanoarrow is untyped; this module is the only place that touches it.
+_arrow = cast("Any", nanoarrow)
+_ipc = cast("Any", nanoarrow.ipc)
+_Stream = cast("Any", CArrayStream)
 
 
 def ipc_stream(frame: pl.DataFrame) -> bytes:
@@ -20,13 +26,11 @@ def ipc_stream(frame: pl.DataFrame) -> bytes:
 
 def with_metadata(stream: bytes, metadata: Mapping[str, str]) -> bytes:
     """The same stream with ``metadata`` in its schema, where polars itself cannot put any."""
-    # nanoarrow is untyped; these few lines are the only place that touches it.
-    ipc = cast("Any", nanoarrow.ipc)
-    with ipc.InputStream.from_readable(BytesIO(stream)) as source:
-        arrays = CArrayStream.from_c_arrays
-        batches = cast("Any", nanoarrow).c_array_stream(source)
+    with _ipc.InputStream.from_readable(BytesIO(stream)) as source:
+        batches = _arrow.c_array_stream(source)
         schema = batches.get_schema().modify(metadata=dict(metadata))
-        buffer = BytesIO()
-        with ipc.StreamWriter.from_writable(buffer) as writer:
-            writer.write_stream(arrays(list(batches), schema))
+        marked = _Stream.from_c_arrays(list(batches), schema)
+    buffer = BytesIO()
+    with _ipc.StreamWriter.from_writable(buffer) as writer:
+        writer.write_stream(marked)
     return buffer.getvalue()

@@ -88,8 +88,9 @@ class Reply:
 
     def headers(self, etag: str, vary: str | None = None) -> dict[str, str]:
         """The headers of this answer."""
-        now = gateway_of(self.request).clock.now()
-        headers = headers_of(self.answer, self.ask, now)
+        gateway = gateway_of(self.request)
+        caching = bool(gateway.config.caches)
+        headers = headers_of(self.answer, self.ask, gateway.clock.now(), caching=caching)
         headers["ETag"] = etag
         if vary:
             headers["Vary"] = vary

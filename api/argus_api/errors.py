@@ -136,11 +136,8 @@ def _details(error: ArgusError) -> Any:
     if not isinstance(error, GatewayError):
         return error.details
     attempts = [_attempt(attempt) for attempt in error.attempts]
-    if isinstance(error.details, Mapping):
-        return {**cast("Mapping[str, Any]", error.details), "attempts": attempts}
-    if error.details is None:
-        return {"attempts": attempts}
-    return {"attempts": attempts, "about": error.details}
+    told = cast("Mapping[str, Any]", error.details or {})
+    return {**told, "attempts": attempts}
 
 
 def _attempt(attempt: Any) -> dict[str, Any]:

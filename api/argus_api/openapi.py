@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
+from fastapi import FastAPI
 from pydantic import BaseModel
 
+from argus_api.auth import EITHER_SCHEME, SECURITY_SCHEMES
 from argus_api.query import Params
 from argus_api.schemas import ErrorBody
 
@@ -55,8 +57,21 @@ _HEADERS: tuple[dict[str, Any], ...] = (
 
 
 def documented(params: Params) -> dict[str, Any]:
-    """The ``openapi_extra`` of a data route: its query parameters and the common headers."""
-    return {"parameters": [*params.openapi(), *(dict(header) for header in _HEADERS)]}
+    """The ``openapi_extra`` of a data route: its parameters, the common headers, its locks."""
+    parameters = [*params.openapi(), *(dict(header) for header in _HEADERS)]
+    return {"parameters": parameters, "security": EITHER_SCHEME}
+
+
+def describe_security(app: FastAPI) -> None:
+    """Add the security schemes, which the routes name, to the schema of ``app``."""
+    plain = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        schema = plain()
+        schema.setdefault("components", {})["securitySchemes"] = SECURITY_SCHEMES
+        return schema
+
+    app.openapi = openapi  # the way FastAPI documents for extending its schema
 
 
 def responses(

@@ -16,14 +16,17 @@ from argus_core.model.ask import Ask
 _TOKEN = re.compile(r"[A-Za-z0-9._-]+")
 
 
-def headers_of(answer: Answer[Any], ask: Ask, now: datetime) -> dict[str, str]:
-    """The headers that every data answer of both dialects carries."""
+def headers_of(answer: Answer[Any], ask: Ask, now: datetime, *, caching: bool) -> dict[str, str]:
+    """The headers that every data answer of both dialects carries.
+
+    ``caching`` says whether there is any cache that could have kept what was fetched.
+    """
     return {
         "X-Argus-Source": ", ".join(_header_text(source) for source in answer.sources),
         "X-Argus-Attempts": str(answer.attempts),
         "X-Argus-Simulated": _flag(answer.simulated),
         "X-Argus-Stale": _flag(answer.stale),
-        "Cache-Status": _cache_status(answer, ask, now),
+        "Cache-Status": _cache_status(answer, ask, now, caching=caching),
         "Cache-Control": "private, no-cache",
         "Age": str(max(0, int(age_of(answer, now)))),
     }
@@ -77,14 +80,14 @@ def failures_header(errors: Mapping[str, Failure], most: int = 50) -> str:
     return ", ".join(shown[:most]) + (f", and {rest} more" if rest > 0 else "")
 
 
-def _cache_status(answer: Answer[Any], ask: Ask, now: datetime) -> str:
+def _cache_status(answer: Answer[Any], ask: Ask, now: datetime, *, caching: bool) -> str:
     """RFC 9211: a hit names the tier, a forward says why it went on to a source."""
     if not ask.use_cache:
         return "argus; fwd=bypass"
     if not answer.cached:
         partly = any(p.cache for p in answer.provenance.values())
         until, since = answer.fresh_until, answer.fetched_at
-        stored = until is not None and since is not None and until > since
+        stored = caching and until is not None and since is not None and until > since
         return f"argus; fwd={'partial' if partly else 'miss'}" + ("; stored" if stored else "")
     tiers = dict.fromkeys(p.cache for p in answer.provenance.values() if p.cache)
     until = answer.fresh_until or now

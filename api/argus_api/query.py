@@ -9,11 +9,8 @@ from typing import Any, Generic, TypeVar, cast
 
 from argus_core.errors import BadParameter, MissingParameter
 
-T = TypeVar("T", covariant=True)
-
-CREDENTIAL_NAMES = frozenset({"api_key", "apikey", "key", "token", "access_token", "x-api-key"})
-"""Names under which people put keys into URLs, where logs and proxies would keep them."""
-
+T_co = TypeVar("T_co", covariant=True)
+T = TypeVar("T")
 
 class BadValueError(ValueError):
     """A text that a parser cannot use; its message completes "PARAMETER …"."""
@@ -24,7 +21,7 @@ class BadValueError(ValueError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Param(Generic[T]):
+class Param(Generic[T_co]):
     """One query parameter: its spellings, how its text is read, and how it is documented.
 
     ``parse`` raises :class:`BadValueError`. ``listed`` joins repeated occurrences by commas.
@@ -32,10 +29,10 @@ class Param(Generic[T]):
     """
 
     name: str
-    parse: Callable[[str], T]
+    parse: Callable[[str], T_co]
     about: str
     schema: Mapping[str, Any]
-    default: T | None = None
+    default: T_co | None = None
     also: tuple[str, ...] = ()
     required: bool = False
     listed: bool = False
@@ -47,9 +44,9 @@ class Param(Generic[T]):
         """Every name under which the parameter is accepted, the documented one first."""
         return (self.name, *self.also)
 
-    def read(self, given: Mapping[str, list[str]]) -> T:
+    def read(self, given: Mapping[str, list[str]]) -> T_co:
         """The value among the parsed query ``given``; raises :class:`BadParameter`."""
-        values = [
+        values: list[Any] = [
             self._parse(spelling, text)
             for spelling in self.spellings
             if spelling in given
@@ -58,13 +55,13 @@ class Param(Generic[T]):
         if not values:
             if self.required:
                 raise MissingParameter(f"{self.name} is required", details={"parameter": self.name})
-            return cast("T", self.default)
+            return cast("T_co", self.default)
         if len(values) > 1 and len({self._key(value) for value in values}) > 1:
             names = " and ".join(name for name in self.spellings if name in given)
             raise BadParameter(
                 f"{names} say different things; give one", details={"parameter": self.name}
             )
-        return values[0]
+        return cast("T_co", values[0])
 
     def openapi(self) -> dict[str, Any]:
         """The parameter object of OpenAPI."""
@@ -88,10 +85,10 @@ class Param(Generic[T]):
     def _texts(self, texts: list[str]) -> list[str]:
         return [",".join(texts)] if self.listed else texts
 
-    def _key(self, value: T) -> object:
+    def _key(self, value: Any) -> object:
         return self.comparable(value) if self.comparable else value
 
-    def _parse(self, spelling: str, text: str) -> T:
+    def _parse(self, spelling: str, text: str) -> T_co:
         try:
             return self.parse(text)
         except BadValueError as error:

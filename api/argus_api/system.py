@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
-from argus_api.auth import reads_data
+from argus_api.auth import EITHER_SCHEME, reads_data
 from argus_api.envelope import JSON, encoded
 from argus_api.openapi import responses
 from argus_api.query import Params
@@ -53,6 +53,7 @@ async def health(request: Request) -> Response:
     summary="Sources",
     responses=responses(SourcesBody),
     dependencies=[Depends(reads_data)],
+    openapi_extra={"security": EITHER_SCHEME},
 )
 async def sources(request: Request) -> Response:
     """Every enabled source: its state, what it offers, which routes reach it."""

@@ -38,8 +38,11 @@ def adjust(
             f"the first adjustment factor is of {table['date'][0]}, "
             f"{unknown} bars since {frame['date'][0]} are older"
         )
-    ratio = pl.col("factor").fill_null(1.0) / base_factor
-    first = pl.col("prev_close").first() * ratio.first()
+    # Divided value by value: by a scalar, polars multiplies with its inverse, and the base's own
+    # price would no longer be exactly as traded
+    at_base = pl.Series("factor", [base_factor]).new_from_index(0, bars.height)
+    ratio = pl.lit(bars["factor"].fill_null(1.0) / at_base)
+    first = (pl.col("prev_close") * ratio).first()
     return (
         bars.with_columns(
             pl.col(*_ADJUSTED) * ratio,

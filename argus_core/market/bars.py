@@ -11,27 +11,28 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from math import inf
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import polars as pl
 
 from argus_core.clock import SHANGHAI
-from argus_core.errors import BadData, BeyondHorizon
+from argus_core.errors import BadData
 from argus_core.extend.source import Rows
 from argus_core.extend.units import Units
 from argus_core.market import calendar
 from argus_core.market.frames import to_frame
-from argus_core.market.resample import (
-    before_open,
-    bucket_bounds,
-    bucket_ends,
+from argus_core.market.labels import (
+    NextSession,
     close_of,
-    merged,
+    end_labels,
     minute_of_day,
+    moved,
+    trading_dates,
 )
+from argus_core.market.resample import bucket_bounds, merged
 from argus_core.market.sessions import Session
 from argus_core.market.units import CASH, PRICES, Proof, provable, prove, scale
 from argus_core.model.frames import BARS
@@ -57,14 +58,8 @@ CANONICAL: Final[Mapping[str, pl.DataType]] = MappingProxyType(
 )
 """The columns of a canonical base series."""
 
-NextSession = Callable[[date], date]
-"""The first trading date after a day; raises :class:`BeyondHorizon` where none is known."""
-
 _KEY: Final = ("symbol", "time")
 _ZONE: Final = "Asia/Shanghai"
-_EVENING: Final = 20 * 60
-_EARLY: Final = 4 * 60
-_FRIDAY: Final = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,6 +177,8 @@ def _read(frame: pl.DataFrame, market: _Market, reading: _Reading) -> dict[Symbo
     query = reading.query
     frame = _traded(_scaled(frame, market, reading), market, reading)
     frame = (_intraday if query.period.intraday else _days)(frame, market, reading)
+    # Two times of one day are two labels for the same bar
+    frame = _distinct(frame, reading)
     inside = (frame["date"] >= query.start) & (frame["date"] <= query.end)
     frame = _kept(frame, inside, "dropped {n} bars outside the range", reading)
     proofs = prove(frame, rule=market.rule, money=market.money)
@@ -217,9 +214,9 @@ def _traded(frame: pl.DataFrame, market: _Market, reading: _Reading) -> pl.DataF
     A stock's suspended day and a minute without a trade are no rows. An index has no volume of
     its own, and a futures day without a trade still has a settlement: those rows need a close.
     """
-    moved = frame["volume"] != 0
+    active = frame["volume"] != 0
     if any(_least(frame, n) <= 0 for n in (*PRICES, "turnover", "prev_close", "settle")):
-        some = moved.fill_null(value=False)
+        some = active.fill_null(value=False)
         frame = frame.with_columns(
             pl.when((pl.col(*PRICES) != 0) | some).then(pl.col(*PRICES)),
             pl.when(pl.col("prev_close", "settle") > 0).then(pl.col("prev_close", "settle")),
@@ -229,13 +226,13 @@ def _traded(frame: pl.DataFrame, market: _Market, reading: _Reading) -> pl.DataF
     quiet = market.kind is Kind.INDEX
     if not reading.query.period.intraday:
         quiet = market.kind not in CASH
-    keep = moved.fill_null(value=False) | frame["close"].is_not_null() if quiet else moved
+    keep = active.fill_null(value=False) | frame["close"].is_not_null() if quiet else active
     return _kept(frame, keep, "dropped {n} bars without a trade", reading)
 
 
 def _least(frame: pl.DataFrame, name: str) -> float:
-    least = frame[name].min()
-    return least if isinstance(least, float) else inf
+    least: Any = frame[name].min()
+    return inf if least is None else float(least)
 
 
 def _days(frame: pl.DataFrame, market: _Market, reading: _Reading) -> pl.DataFrame:
@@ -279,69 +276,31 @@ def _aware(frame: pl.DataFrame, timezone: str) -> pl.Expr:
 
 def _labelled(frame: pl.DataFrame, market: _Market, reading: _Reading) -> pl.DataFrame:
     """``frame`` with end labels, each opening auction part of the first bar of its session."""
+    started = reading.bar_label == "start"
+    if started:
+        reading.notes["label start -> end"] += 1
     minutes = frame.select(minute_of_day())["time"]
-    moves = _moves(minutes.unique().to_list(), market, reading)
-    if not any(moves.values()):
+    ends = end_labels(
+        minutes.unique().to_list(), reading.query.period.minutes, market.sessions, started=started
+    )
+    if not any(end.later for end in ends.values()):
         return frame
-    auctions = {minute for minute in moves if before_open(_end(minute, reading), market.sessions)}
-    for minute, count in Counter(m for m in minutes.to_list() if m in auctions).items():
-        hour, past = divmod((minute + moves[minute]) % 1440, 60)
+    auctions = Counter(m for m in minutes.to_list() if ends[m].auction)
+    for minute, count in auctions.items():
+        hour, past = divmod((minute + ends[minute].later) % 1440, 60)
         note = f"merged the opening auction into {hour:02}:{past:02} ({{n}} bars)"
         reading.notes[note] += count
-    later = minutes.replace_strict(list(moves), list(moves.values()), return_dtype=pl.Int64)
-    label = (frame["time"] + (later * 60_000).cast(pl.Duration("ms"))).alias("time")
-    frame = frame.with_columns(label)
+    frame = frame.with_columns(moved(frame["time"], minutes, {m: e.later for m, e in ends.items()}))
     if not _repeats(frame):
         return frame
     return frame.group_by(*_KEY, maintain_order=True).agg(**merged())
 
 
-def _moves(minutes: list[int], market: _Market, reading: _Reading) -> dict[int, int]:
-    """By how many minutes each label moves: starts to their ends, auctions to the first bar."""
-    length, sessions = reading.query.period.minutes, market.sessions
-    if reading.bar_label == "end":
-        return {
-            minute: bucket_ends([minute], length, sessions)[minute]
-            if before_open(minute, sessions)
-            else 0
-            for minute in minutes
-        }
-    reading.notes["label start -> end"] += 1
-    first = {minute: _end(minute, reading) for minute in minutes}
-    ends = bucket_ends(first.values(), length, sessions)
-    return {minute: 1 + ends[end] for minute, end in first.items()}
-
-
-def _end(minute: int, reading: _Reading) -> int:
-    """The end label of the first minute of a bar that is labelled ``minute``."""
-    return minute if reading.bar_label == "end" else (minute + 1) % 1440
-
-
 def _trading_dates(frame: pl.DataFrame, reading: _Reading) -> pl.Series:
-    """The trading date of each bar: what trades at night belongs to the next session."""
-    dates, minute = frame.select(date=pl.col("time").dt.date(), minute=minute_of_day())
-    night = (minute >= _EVENING) | (minute < _EARLY)
-    if not night.any():
-        return dates
-    evenings = (frame["time"] - timedelta(minutes=_EARLY)).dt.date()
-    known = {
-        evening: next_session_after(evening, reading.next_session)
-        for evening in evenings.filter(night).unique().to_list()
-    }
-    if any(guessed for _, guessed in known.values()):
+    dates, guessed = trading_dates(frame, reading.next_session)
+    if guessed:
         reading.notes["took the next weekday as trading date beyond the calendar's horizon"] += 1
-    following = evenings.replace_strict(
-        list(known), [day for day, _ in known.values()], default=None, return_dtype=pl.Date
-    )
-    return following.zip_with(night, dates).alias("date")
-
-
-def next_session_after(day: date, next_session: NextSession) -> tuple[date, bool]:
-    """The trading date after ``day``, and whether it is a guess beyond the calendar's horizon."""
-    try:
-        return next_session(day), False
-    except BeyondHorizon:
-        return day + timedelta(days=7 - day.weekday() if day.weekday() >= _FRIDAY else 1), True
+    return dates
 
 
 def _steps(reading: _Reading) -> tuple[str, ...]:

@@ -122,9 +122,13 @@ def _numbers(column: Column, values: pl.Series | list[Any]) -> pl.Series:
 
 def _plain(series: pl.Series) -> bool:
     """True if no value can be a sentinel, at the price of three passes without a query engine."""
-    total, least, most = series.sum(), series.min(), series.max()
-    # NaN fails the comparison of the sum, and neither bound alone would see it
-    return least is None or (-_HUGE < total < _HUGE and -_HUGE < least and most < _INT_MAX)
+    total: Any = series.sum()
+    least: Any = series.min()
+    most: Any = series.max()
+    if least is None:
+        return True
+    # NaN makes the sum NaN, which fails every comparison; the bounds alone would not see it
+    return bool(abs(total) < _HUGE and abs(least) < _HUGE and most < _INT_MAX)
 
 
 def _without_sentinels(column: Column, series: pl.Series) -> pl.Series:
@@ -155,6 +159,8 @@ def _times(column: Column, values: pl.Series | list[Any]) -> pl.Series:
 def _time_series(column: Column, values: list[Any]) -> pl.Series:
     """A Date, Datetime or String series; a mixture of kinds is refused."""
     kinds = {_time_kind(value) for value in values}
+    if "missing" in kinds:
+        raise BadData(f"column {column.name!r} has rows without a value")
     if len(kinds) > 1 or "other" in kinds:
         raise BadData(f"column {column.name!r} mixes kinds of time: {', '.join(sorted(kinds))}")
     return pl.Series(column.name, values)

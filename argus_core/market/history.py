@@ -10,11 +10,10 @@ import polars as pl
 from argus_core.clock import SHANGHAI
 from argus_core.market import calendar
 from argus_core.market.adjustment import adjust
-from argus_core.market.bars import NextSession, next_session_after
+from argus_core.market.labels import NextSession, close_of, next_session_after
 from argus_core.market.resample import (
     SessionDates,
     bucket_bounds,
-    close_of,
     resample_days,
     resample_intraday,
 )
@@ -117,13 +116,13 @@ def _previous(
     if factors is not None and not factors.is_empty():
         table = factors.select("date", "factor").sort("date")
         scale = bars.select("date").set_sorted("date").join_asof(table, on="date")["factor"]
-        same = scale == scale.shift(1)
+        same = pl.lit(scale == scale.shift(1)) | (pl.col("date") == pl.col("date").shift(1))
+    elif period.intraday:
+        same = pl.col("date") == pl.col("date").shift(1)
     else:
-        same = bars["date"] == bars["date"].shift(1)
-        if not period.intraday:
-            # Without factors a day is compared as it stands: the bar before is all there is
-            same = bars["date"].is_not_null()
-    own = pl.when(pl.lit(same)).then(before)
+        # Without factors a day is compared as it stands: the bar before is all there is
+        same = pl.lit(value=True)
+    own = pl.when(same).then(before)
     return pl.col("prev_close").fill_null(own).alias("previous")
 
 

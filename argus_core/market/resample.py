@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from typing import Final
 
 import polars as pl
 
 from argus_core.errors import BeyondHorizon
+from argus_core.market.labels import bucket_ends, minute_of_day, moved
 from argus_core.market.sessions import Session
 from argus_core.model.period import Period
 
 SessionDates = Callable[[date, date], tuple[date, ...]]
 """The trading dates of a range, inclusive; raises :class:`BeyondHorizon` where none are known."""
 
-_AUCTION: Final = 10
-"""Minutes before a session's open whose bars hold its opening auction."""
-
-_DAY: Final = 24 * 60
-_NIGHT_FROM: Final = 18 * 60
-_NIGHT_OPEN: Final = 21 * 60
-_NIGHT_UNTIL: Final = 4 * 60
 _FRIDAY: Final = 4
 _DECEMBER: Final = 12
 
@@ -35,74 +29,6 @@ def base_period(requested: Period, offered: frozenset[Period]) -> Period | None:
         return requested if requested in offered else None
     dividing = [p for p in offered if p.intraday and requested.minutes % p.minutes == 0]
     return max(dividing, key=lambda period: period.minutes, default=None)
-
-
-def bucket_ends(
-    minutes: Iterable[int], length: int, sessions: tuple[Session, ...]
-) -> dict[int, int]:
-    """For each end label (minute of the day), how many minutes later its bucket ends.
-
-    Buckets of ``length`` trading minutes count from the start of a sitting; the last one of a
-    sitting may be shorter. A label before an open belongs to the first bucket after it, a label
-    after a close to the last bucket before it (hence a difference may be negative).
-    """
-    return {minute: _bucket_end(minute, length, sessions) - minute for minute in minutes}
-
-
-def _bucket_end(minute: int, length: int, sessions: tuple[Session, ...]) -> int:
-    if minute >= _NIGHT_FROM or minute <= _NIGHT_UNTIL:
-        late = minute if minute >= _NIGHT_FROM else minute + _DAY
-        end = _end_within(late, length, [_night_span(late, sessions)])
-        return end if late == minute else end - _DAY
-    spans = [(_minute(s.open), _minute(s.close)) for s in sessions if s.sitting]
-    return _end_within(minute, length, spans)
-
-
-def _night_span(late: int, sessions: tuple[Session, ...]) -> tuple[int, int]:
-    """The night session as minutes since midnight before it.
-
-    Night hours have changed over the years, so a bar after today's close is a real bar of a
-    longer night, and its buckets go on counting.
-    """
-    for session in sessions:
-        if not session.sitting:
-            opened, closed = _minute(session.open), _minute(session.close)
-            closed += _DAY if closed <= opened else 0
-            return (opened, closed if late <= closed else _DAY + _NIGHT_UNTIL)
-    return (_NIGHT_OPEN, _DAY + _NIGHT_UNTIL)
-
-
-def _end_within(minute: int, length: int, spans: list[tuple[int, int]]) -> int:
-    elapsed = sum(min(max(minute - opened, 0), closed - opened) for opened, closed in spans)
-    if elapsed == 0 or any(opened - _AUCTION < minute <= opened for opened, _ in spans):
-        elapsed += 1
-    total = sum(closed - opened for opened, closed in spans)
-    left = min(-(-elapsed // length) * length, total)
-    for opened, closed in spans:
-        if left <= closed - opened:
-            return opened + left
-        left -= closed - opened
-    raise ValueError("a symbol without a trading session has no intraday bars")
-
-
-def before_open(minute: int, sessions: tuple[Session, ...]) -> bool:
-    """True if an end label (minute of the day) is that of an opening auction."""
-    return any(_minute(s.open) - _AUCTION < minute <= _minute(s.open) for s in sessions)
-
-
-def close_of(sessions: tuple[Session, ...]) -> time:
-    """When the trading day ends: the close of its last day session."""
-    return max((session.close for session in sessions if session.sitting), default=time(15))
-
-
-def _minute(at: time) -> int:
-    return at.hour * 60 + at.minute
-
-
-def minute_of_day(column: str = "time") -> pl.Expr:
-    """The minute of the day of a date-time column, 0 to 1439."""
-    stamp = pl.col(column).dt
-    return stamp.hour().cast(pl.Int32) * 60 + stamp.minute()
 
 
 def merged() -> dict[str, pl.Expr]:
@@ -136,8 +62,7 @@ def resample_intraday(
         return frame
     minutes = frame.select(minute_of_day())["time"]
     moves = bucket_ends(minutes.unique().to_list(), period.minutes, sessions)
-    later = minutes.replace_strict(list(moves), list(moves.values()), return_dtype=pl.Int64)
-    label = (frame["time"] + (later * 60_000).cast(pl.Duration("ms"))).alias("time")
+    label = moved(frame["time"], minutes, moves)
     return (
         frame.with_columns(label)
         .group_by("time", maintain_order=True)

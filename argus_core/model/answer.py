@@ -86,6 +86,7 @@ class Failure:
 class Answer(Generic[T]):
     """Values by key, in the asker's order; keys without a value are in ``errors`` instead.
 
+    ``absent`` holds the keys in neither: a working source, the one named, does not have them.
     ``adjust_base`` holds, per symbol, the date whose price is left as traded.
     """
 
@@ -93,6 +94,7 @@ class Answer(Generic[T]):
     errors: Mapping[str, Failure]
     provenance: Mapping[str, Provenance]
     traces: tuple[Trace, ...] = ()
+    absent: Mapping[str, Provenance] = field(default_factory=dict)
     adjust_base: Mapping[str, date] = field(default_factory=dict)
 
     @property
@@ -112,8 +114,9 @@ class Answer(Generic[T]):
 
     @property
     def simulated(self) -> bool:
-        """True if any value is invented."""
-        return any(p.simulated for p in self.provenance.values())
+        """True if any value, or the absence of one, is invented."""
+        told = (*self.provenance.values(), *self.absent.values())
+        return any(p.simulated for p in told)
 
     @property
     def stale(self) -> bool:
@@ -141,8 +144,10 @@ def merged(answers: Sequence[Answer[T]]) -> Answer[T]:
     data: dict[str, T] = {}
     errors: dict[str, Failure] = {}
     provenance: dict[str, Provenance] = {}
+    absent: dict[str, Provenance] = {}
     base: dict[str, date] = {}
     for answer in answers:
+        absent.update(answer.absent)
         data.update(answer.data)
         errors.update(answer.errors)
         provenance.update(answer.provenance)
@@ -152,5 +157,6 @@ def merged(answers: Sequence[Answer[T]]) -> Answer[T]:
         errors={key: failure for key, failure in errors.items() if key not in data},
         provenance=provenance,
         traces=tuple(trace for answer in answers for trace in answer.traces),
+        absent={key: origin for key, origin in absent.items() if key not in data},
         adjust_base=base,
     )

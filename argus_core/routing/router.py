@@ -41,7 +41,8 @@ class Routed:
 
     trace: Trace
     found: dict[str, Found] = field(default_factory=dict)
-    absent: set[str] = field(default_factory=set)
+    absent: dict[str, Found] = field(default_factory=dict)
+    """Keys that a working source was asked for and does not have; the values are None."""
     failures: dict[str, Failure] = field(default_factory=dict)
 
 
@@ -54,7 +55,7 @@ class _Walk:
     deadline: Deadline
     trace: Trace
     found: dict[str, Found] = field(default_factory=dict)
-    absent: set[str] = field(default_factory=set)
+    absent: dict[str, Found] = field(default_factory=dict)
     faults: dict[str, str] = field(default_factory=dict)
     errors: list[SourceError] = field(default_factory=list)
     declined: set[str] = field(default_factory=set)
@@ -218,9 +219,9 @@ class Router:
             walk.found[key] = Found(value, node.name, now, simulated)
         walk.faults.update(reply.faults)
         answered = reply.asked if reply.error is None or reply.values else []
-        walk.absent.update(
-            key for key in answered if key not in reply.values and key not in reply.faults
-        )
+        for key in answered:
+            if key not in reply.values and key not in reply.faults:
+                walk.absent.setdefault(key, Found(None, node.name, now, simulated))
         error = reply.error
         if isinstance(error, SourceError):
             walk.errors.append(error)
@@ -243,7 +244,7 @@ class Router:
                     worst.append(failure)
                     failure = Failure(code=failure.code, message=failure.message)
                 if failure is None:
-                    routed.absent.add(key)
+                    routed.absent[key] = walk.absent[key]
                 else:
                     routed.failures[key] = failure
         if not routed.found and not routed.absent:

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from argus_api.auth import EITHER_SCHEME
 from argus_api.envelope import Reply, encoded
 from argus_api.errors import raise_for
 from argus_api.legacy import rows
@@ -92,6 +93,7 @@ def _wanted(fields: Sequence[str] | None) -> tuple[str, ...]:
         501: {"model": ErrorBody, "description": "No configured source has a client screen."},
     },
     openapi_extra={
+        "security": EITHER_SCHEME,
         "requestBody": {
             "content": {
                 "application/json": {

@@ -73,7 +73,6 @@ def full(value: Depth) -> Row:
 
 def bars(frame: pl.DataFrame) -> pl.DataFrame:
     """Bars under their legacy names: a date at midnight, or the bar's end."""
-    label = "time" if "time" in frame.columns else "date"
-    return frame.with_columns(
-        time=pl.col(label).dt.strftime(_TIME), amount=pl.col("turnover")
-    ).select(_BAR_FIELDS)
+    label = pl.col("time") if "time" in frame.columns else pl.col("date").cast(pl.Datetime("ms"))
+    renamed = frame.with_columns(time=label.dt.strftime(_TIME), amount="turnover")
+    return renamed.select(_BAR_FIELDS)

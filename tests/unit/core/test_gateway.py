@@ -471,6 +471,7 @@ class TestHistory:
         assert answer.data[C].height == 0
         assert answer.data[C].columns[0] == "date"
         assert answer.errors == {}
+        assert answer.sources == ("past",), "absence, too, comes from somewhere"
 
     async def test_minutes_that_nobody_has_are_an_empty_series(self, clock):
         query = self.query(C, period=Period.M5)

@@ -7,7 +7,7 @@ import os
 import stat
 import sys
 import threading
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -17,9 +17,9 @@ from argus_auth.key_store import LOOK_AGAIN, KeyStore
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
+from support.clock import TestClock
 
 from argus_core import (
-    SHANGHAI,
     Authenticator,
     BadCredentials,
     BadParameter,
@@ -29,26 +29,13 @@ from argus_core import (
 )
 
 
-class Hands(Clock):
-    """A clock that moves only when told to."""
-
-    def __init__(self) -> None:
-        self.seconds = 1000.0
-
-    def now(self) -> datetime:
-        return datetime(2026, 1, 5, 9, 30, tzinfo=SHANGHAI) + timedelta(seconds=self.seconds)
-
-    def monotonic(self) -> float:
-        return self.seconds
+@pytest.fixture
+def clock() -> TestClock:
+    return TestClock()
 
 
 @pytest.fixture
-def clock() -> Hands:
-    return Hands()
-
-
-@pytest.fixture
-def keys(tmp_path: Path, clock: Hands) -> Authenticator:
+def keys(tmp_path: Path, clock: TestClock) -> Authenticator:
     return build(tmp_path, clock)
 
 
@@ -108,7 +95,7 @@ class TestJudgement:
         revoked, revoked_key = keys.create_key("revoked", ["data"], None)
         keys.revoke_key(revoked.id)
         _, expired_key = keys.create_key("short", ["data"], clock.now() + timedelta(seconds=5))
-        clock.seconds += 5
+        clock.advance(5)
         other_secret = plaintext.rsplit(live.id + "_", 1)[0] + live.id + "_" + "A" * 43
         wrong = [
             revoked_key,
@@ -136,7 +123,7 @@ class TestJudgement:
     @settings(max_examples=50)
     @given(key=st.text(max_size=80))
     async def test_no_text_is_a_key_by_luck_or_an_error(self, tmp_path_factory, key):
-        authenticator = build(tmp_path_factory.getbasetemp(), Hands())
+        authenticator = build(tmp_path_factory.getbasetemp(), TestClock())
         await refused(authenticator, header(key))
 
     async def test_no_secret_is_told_by_errors_or_reprs(self, keys, tmp_path):
@@ -168,14 +155,14 @@ class TestRereading:
         await refused(keys, header("wrong"))
         await refused(keys, header(f"argus_abcdefgh_{'A' * 43}"))  # the file was looked at now
         _, plaintext = elsewhere.create("desk", ["data"])
-        clock.seconds += LOOK_AGAIN
+        clock.advance(LOOK_AGAIN)
         assert await keys.authenticate(header(plaintext))
 
     async def test_a_key_revoked_elsewhere_is_refused_within_a_second(self, keys, clock, elsewhere):
         record, plaintext = keys.create_key("desk", ["data"], None)
         assert await keys.authenticate(header(plaintext))
         elsewhere.revoke(record.id)
-        clock.seconds += LOOK_AGAIN
+        clock.advance(LOOK_AGAIN)
         await refused(keys, header(plaintext))
 
     async def test_the_file_is_looked_at_once_a_second_at_most(self, keys, clock, monkeypatch):
@@ -186,11 +173,11 @@ class TestRereading:
             Path, "stat", lambda path, **more: looks.append(path) or real(path, **more)
         )
         for _ in range(50):
-            clock.seconds += LOOK_AGAIN / 100
+            clock.advance(LOOK_AGAIN / 100)
             assert await keys.authenticate(header(plaintext))
         # Creating the key asked for one look at once; the second half second needed no other.
         assert len([path for path in looks if path.name == "keys.json"]) == 2  # check and read
-        clock.seconds += LOOK_AGAIN
+        clock.advance(LOOK_AGAIN)
         assert await keys.authenticate(header(plaintext))
         assert len([path for path in looks if path.name == "keys.json"]) == 3
 
@@ -198,14 +185,14 @@ class TestRereading:
         _, plaintext = keys.create_key("desk", ["data"], None)
         assert await keys.authenticate(header(plaintext))
         monkeypatch.setattr(Path, "read_bytes", lambda _: pytest.fail("read again"))
-        clock.seconds += 10
+        clock.advance(10)
         assert await keys.authenticate(header(plaintext))
 
     async def test_a_store_that_goes_missing_admits_nobody(self, keys, clock, tmp_path):
         _, plaintext = keys.create_key("desk", ["data"], None)
         assert await keys.authenticate(header(plaintext))
         (tmp_path / "keys.json").unlink()
-        clock.seconds += LOOK_AGAIN
+        clock.advance(LOOK_AGAIN)
         await refused(keys, header(plaintext))
 
     async def test_a_store_that_breaks_admits_nobody_until_it_is_mended(
@@ -216,7 +203,7 @@ class TestRereading:
         path = tmp_path / "keys.json"
         good = path.read_bytes()
         path.write_bytes(good[:-20])
-        clock.seconds += LOOK_AGAIN
+        clock.advance(LOOK_AGAIN)
         for _ in range(2):
             with pytest.raises(PluginError, match="damaged"):
                 await keys.authenticate(header(plaintext))
@@ -245,7 +232,7 @@ class TestStore:
         record, _ = keys.create_key("desk", ["data"], None)
         untouched, _ = keys.create_key("other", ["data"], None)
         first = keys.revoke_key(record.id)
-        clock.seconds += 60
+        clock.advance(60)
         assert keys.revoke_key(record.id) == first
         assert keys.list_keys() == (first, untouched)
 

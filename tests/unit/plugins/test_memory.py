@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tracemalloc
 from collections import OrderedDict
-from datetime import datetime
 
 import pytest
 from argus_memory import MEBIBYTE, register_cache
@@ -13,26 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from pydantic import ValidationError
+from support.clock import TestClock
 
-from argus_core import SHANGHAI, Cache, Clock
-
-
-class Hands(Clock):
-    """A clock that moves only when told to."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def now(self) -> datetime:
-        return datetime(2026, 1, 5, tzinfo=SHANGHAI)
-
-    def monotonic(self) -> float:
-        return self.seconds
+from argus_core import Cache, Clock
 
 
 @pytest.fixture
-def clock() -> Hands:
-    return Hands()
+def clock() -> TestClock:
+    return TestClock()
 
 
 def build(clock: Clock, **settings) -> Cache:
@@ -41,7 +28,7 @@ def build(clock: Clock, **settings) -> Cache:
 
 
 @pytest.fixture
-def cache(clock: Hands) -> Cache:
+def cache(clock: TestClock) -> Cache:
     return build(clock)
 
 
@@ -53,9 +40,9 @@ class TestTier:
 
     async def test_an_entry_lives_to_its_ttl_and_no_longer(self, cache, clock):
         await cache.set_many({"a": b"1"}, ttl=5)
-        clock.seconds = 4.999
+        clock.advance(4.75)
         assert await cache.get_many(["a"]) == {"a": b"1"}
-        clock.seconds = 5.0
+        clock.advance(0.25)
         assert await cache.get_many(["a"]) == {}
 
     async def test_setting_again_replaces_value_and_ttl(self, cache, clock):
@@ -63,7 +50,7 @@ class TestTier:
         await cache.set_many({"a": b"new"}, ttl=1)
         assert await cache.get_many(["a"]) == {"a": b"new"}
         assert (await cache.stats()).entries == 1
-        clock.seconds = 1
+        clock.advance(1)
         assert await cache.get_many(["a"]) == {}
 
     async def test_a_value_changed_by_its_owner_does_not_change_here(self, cache):
@@ -78,7 +65,7 @@ class TestTier:
     async def test_a_prefix_is_deleted_and_counted(self, cache, clock):
         await cache.set_many({"q:1": b"x" * 10, "q:2": b"y" * 20, "b:q:": b"z"}, ttl=50)
         await cache.set_many({"q:3": b"gone"}, ttl=1)
-        clock.seconds = 1
+        clock.advance(1)
         counted = size_of("q:1", b"x" * 10) + size_of("q:2", b"y" * 20)
         assert await cache.delete_prefix("q:") == (2, counted)
         assert await cache.get_many(["q:1", "q:2", "b:q:"]) == {"b:q:": b"z"}
@@ -152,11 +139,11 @@ class TestAiocache:
             with pytest.raises(ValueError, match="already exists"):
                 await backend.add("a", b"twice")
             assert await backend.expire("b", 0)
-            clock.seconds = 1e9
+            clock.advance(1e6)
             assert await backend.multi_get(["a", "b"]) == [b"again", b"2"]
             assert await backend.expire("b", 3)
             assert not await backend.expire("c", 3)
-            clock.seconds += 3
+            clock.advance(3)
             assert await backend.get("b") is None
             await backend.set("ns:a", b"1", ttl=0)
             await backend.clear(namespace="ns:")
@@ -183,12 +170,12 @@ class Model(RuleBasedStateMachine):
 
     @initialize(bound=st.integers(300, 2500))
     def start(self, bound):
-        self.clock = Hands()
+        self.clock = TestClock()
         self.store = ByteStore(bound, self.clock)
         self.model: OrderedDict[str, tuple[bytes, float]] = OrderedDict()
 
     def _alive(self, key):
-        return key in self.model and self.clock.seconds < self.model[key][1]
+        return key in self.model and self.clock.monotonic() < self.model[key][1]
 
     def _sizes(self):
         return sum(size_of(key, value) for key, (value, _) in self.model.items())
@@ -199,7 +186,7 @@ class Model(RuleBasedStateMachine):
         assert self.store.write(key, value, ttl) is fits
         self.model.pop(key, None)
         if fits:
-            self.model[key] = (value, self.clock.seconds + ttl)
+            self.model[key] = (value, self.clock.monotonic() + ttl)
             while self._sizes() > self.store.bound:
                 self.model.popitem(last=False)
 
@@ -227,7 +214,7 @@ class Model(RuleBasedStateMachine):
     def renew(self, key, ttl):
         assert self.store.renew(key, ttl) is self._alive(key)
         if self._alive(key):
-            self.model[key] = (self.model[key][0], self.clock.seconds + ttl)
+            self.model[key] = (self.model[key][0], self.clock.monotonic() + ttl)
         else:
             self.model.pop(key, None)
 
@@ -242,7 +229,7 @@ class Model(RuleBasedStateMachine):
 
     @rule(seconds=st.integers(1, 15))
     def wait(self, seconds):
-        self.clock.seconds += seconds
+        self.clock.advance(seconds)
 
     @invariant()
     def within_the_bound_and_exactly_counted(self):
@@ -260,7 +247,7 @@ TestModel = Model.TestCase
     bound=st.integers(1, 3000),
 )
 async def test_the_bound_holds_through_any_writes(writes, bound):
-    store = ByteStore(bound, Hands())
+    store = ByteStore(bound, TestClock())
     for key, length in writes:
         store.write(key, bytes(length), 5)
         assert store.bytes <= bound

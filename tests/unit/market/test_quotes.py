@@ -1,0 +1,171 @@
+# ruff: noqa: DTZ001  # naive times are what vendors send
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from argus_core import SHANGHAI, Depth, Kind, Level, Quote, Symbol, Trade, Units
+from argus_core.market.quotes import normalise_depth, normalise_quote
+
+LOTS = Units(volume=100, turnover=1000)
+RAW = Quote(
+    symbol=Symbol("600000.SH"),
+    name="浦发银行",
+    as_of=datetime(2024, 1, 15, 10, 0),
+    price=9.4,
+    open=9.3,
+    high=9.5,
+    low=9.2,
+    prev_close=9.3,
+    volume=10.0,
+    turnover=9.35,
+)
+
+
+def stock(_symbol):
+    return Kind.STOCK
+
+
+def read(rule=LOTS, kind=stock, timezone="Asia/Shanghai", **changes):
+    return normalise_quote(replace(RAW, **changes), rule, timezone=timezone, kind=kind)
+
+
+def test_a_quote_is_canonical():
+    assert read() == replace(
+        RAW,
+        as_of=datetime(2024, 1, 15, 10, 0, tzinfo=SHANGHAI),
+        volume=1000.0,
+        turnover=9350.0,
+        change=0.1,
+        change_pct=1.0753,
+    )
+
+
+def test_naive_times_are_in_the_sources_zone_and_all_become_shanghai():
+    expected = datetime(2024, 1, 15, 18, 0, tzinfo=SHANGHAI)
+    for changes in ({"timezone": "UTC"}, {"as_of": datetime(2024, 1, 15, 10, tzinfo=UTC)}):
+        found = read(**changes).as_of
+        assert found == expected
+        assert found.tzinfo is SHANGHAI
+    assert read(as_of=None).as_of is None
+
+
+def test_what_the_vendor_computed_is_kept_and_rounded():
+    found = read(change=0.1000000001, change_pct=1.07526881)
+    assert (found.change, found.change_pct) == (0.1, 1.0753)
+    only_change = read(change=0.2)
+    assert only_change.change_pct == round(0.2 / 9.3 * 100, 4)
+
+
+@pytest.mark.parametrize(
+    "missing", [None, 0.0, -1.0, math.nan, math.inf, -math.inf, 1.7976931348623157e308]
+)
+def test_a_price_that_is_none_stays_none(missing):
+    found = read(price=missing, prev_close=missing, open=missing, high=missing, low=missing)
+    assert [getattr(found, n) for n in ("price", "prev_close", "open", "high", "low")] == [None] * 5
+    assert (found.change, found.change_pct) == (None, None)
+
+
+@pytest.mark.parametrize("missing", [math.nan, math.inf, 2147483647, 1.7976931348623157e308])
+def test_counts_that_are_sentinels_become_none(missing):
+    found = read(volume=missing, turnover=missing, change=math.nan, change_pct=math.inf)
+    assert (found.volume, found.turnover) == (None, None)
+    assert (found.change, found.change_pct) == (0.1, 1.0753)
+
+
+def test_no_trade_yet_is_a_true_quote():
+    found = read(price=None, open=None, high=None, low=None, volume=0.0, turnover=0.0)
+    assert (found.volume, found.turnover) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("changes", [{"volume": 1000.0}, {"turnover": 9350.0}, {"volume": 0.09}])
+def test_units_that_flip_are_a_fault(changes):
+    fault = read(Units(volume=100, turnover=1000, volume_step=1, turnover_step=1), **changes)
+    assert isinstance(fault, str)
+    assert "disproves its units" in fault
+    assert "[9.2, 9.5]" in fault
+
+
+def test_a_little_off_is_served_and_other_kinds_prove_nothing():
+    assert isinstance(read(turnover=9.35 * 1.9), Quote)
+    assert isinstance(read(volume=1000.0, kind=lambda _: Kind.INDEX), Quote)
+    assert isinstance(read(volume=1000.0, kind=lambda _: Kind.FUTURE), Quote)
+    assert isinstance(read(volume=1000.0, low=None), Quote)
+    assert isinstance(read(volume=-10.0), str)
+    repo = replace(RAW, symbol=Symbol("204001.SH"), volume=1000.0)
+    assert isinstance(normalise_quote(repo, LOTS, kind=lambda _: Kind.BOND), Quote)
+
+
+def test_steps_explain_small_counts():
+    small = {"volume": 1.0, "turnover": 199 * 9.4 / 1000}
+    assert isinstance(read(Units(volume=100, turnover=1000, volume_step=100), **small), Quote)
+
+
+def test_the_kind_comes_from_the_symbol():
+    assert isinstance(normalise_quote(replace(RAW, volume=1000.0), LOTS), str)
+
+
+def test_a_book_has_only_levels_that_exist():
+    when = datetime(2024, 1, 15, 10, 0, 1)
+    depth = Depth(
+        quote=RAW,
+        bids=(Level(9.39, 12.0), Level(0.0, 5.0), Level(9.37, 0.0)),
+        asks=(Level(9.41, 1.0), Level(math.nan, 5.0), Level(9.43, 2147483647)),
+        trades=(
+            Trade(price=9.4, volume=3.0, time=when, direction="buy"),
+            Trade(price=0.0, volume=3.0, time=when),
+            Trade(price=9.4, volume=0.0, time=when),
+        ),
+    )
+    found = normalise_depth(depth, LOTS, kind=stock)
+    assert found.quote == read()
+    assert found.bids == (Level(9.39, 1200.0),)
+    assert found.asks == (Level(9.41, 100.0),)
+    (trade,) = found.trades
+    assert trade == Trade(
+        price=9.4, volume=300.0, time=when.replace(tzinfo=SHANGHAI), direction="buy"
+    )
+    assert normalise_depth(replace(depth, trades=None), LOTS, kind=stock).trades is None
+    flipped = replace(depth, quote=replace(RAW, volume=1000.0))
+    assert isinstance(normalise_depth(flipped, LOTS, kind=stock), str)
+
+
+@given(
+    numbers=st.lists(st.one_of(st.none(), st.floats()), min_size=6, max_size=6),
+    factor=st.sampled_from([1.0, 100.0]),
+)
+def test_no_nan_ever_comes_out_and_reading_twice_changes_nothing(numbers, factor):
+    names = ("price", "open", "high", "low", "prev_close", "change")
+    found = read(Units(volume=factor), **dict(zip(names, numbers, strict=True)), turnover=None)
+    for name in names:
+        value = getattr(found, name)
+        assert value is None or math.isfinite(value)
+    assert normalise_quote(found, Units(), kind=stock) == found
+
+
+def test_recorded_ticks_count_lots_and_yuan(market_data):
+    text = (market_data / "xtquant" / "recorded_full_ticks.json").read_text(encoding="utf-8")
+    stocks = [r for r in json.loads(text) if r["code"] in ("000001.SZ", "600000.SH")]
+    assert len(stocks) >= 3
+    for record in stocks:
+        tick = record["tick"]
+        quote = Quote(
+            symbol=Symbol(record["code"]),
+            price=tick["lastPrice"],
+            high=tick["high"],
+            low=tick["low"],
+            prev_close=tick["lastClose"],
+            volume=tick["volume"],
+            turnover=tick["amount"],
+        )
+        found = normalise_quote(quote, Units(volume=100, volume_step=100, turnover_step=100))
+        # A recorded "amount" of a hundred times too much is the vendor's, and is caught
+        true = tick["amount"] < 2 * tick["volume"] * 100 * tick["high"]
+        assert isinstance(found, Quote if true else str), record["src"]
+        assert isinstance(normalise_quote(quote, Units()), str)
