@@ -9,7 +9,7 @@ from typing import Any
 
 from argus_core.caching.entry import Entry
 from argus_core.caching.flights import Flights
-from argus_core.caching.tiers import Tiers, decode, key_of
+from argus_core.caching.tiers import Tiers, decode, keys_of
 from argus_core.errors import ArgusError, DeadlineExceeded
 from argus_core.model.answer import Answer, Failure, Provenance, Trace
 from argus_core.model.ask import Ask, Deadline
@@ -94,7 +94,7 @@ class Answers:
     ) -> list[str]:
         """Join or start the flights of the missing keys; the keys to try once more."""
         query = draft.query
-        by_text = {key_of(query, key): key for key in missing}
+        by_text = keys_of(query.only(tuple(missing)))
 
         async def work(texts: tuple[str, ...]) -> _Landing:
             part = query.only(tuple(by_text[text] for text in texts))

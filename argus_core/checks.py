@@ -85,6 +85,6 @@ class _Examiner:
             plugin=plugin,
             ok=ok,
             seconds=seconds,
-            message=self._redactor.text(message),
+            message=self._redactor.foreign(message),
             fix=fix,
         )

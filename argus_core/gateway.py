@@ -119,7 +119,7 @@ class Gateway:
             await node.source.open()
         except Exception as error:  # noqa: BLE001 - a plugin may raise anything
             # A source that failed to open says why in its own words, which may hold a secret.
-            reason = self._redactor.text(f"{type(error).__name__}: {error}")
+            reason = self._redactor.foreign(f"{type(error).__name__}: {error}")
             if self.config.sources[name].required:
                 raise PluginError(
                     f"source {name!r} cannot start: {reason}",
@@ -290,14 +290,14 @@ class Gateway:
             bare = []
         return _with(symbols, answer, errors=errors, data=dict.fromkeys(bare, empty))
 
-    async def _unknown(self, symbols: tuple[Symbol, ...], ask: Ask) -> set[Symbol]:
+    async def _unknown(self, symbols: tuple[Symbol, ...], ask: Ask) -> tuple[Symbol, ...]:
         """Those symbols that an instrument table was asked for and does not hold."""
         try:
             table = await self._answers.fetch(InstrumentsQuery(symbols=symbols), ask)
         except ArgusError as error:
             log.info("no instrument table at hand: %s", error.code)
-            return set()
-        return {s for s in symbols if s not in table.data and s not in table.errors}
+            return ()
+        return tuple(s for s in symbols if s not in table.data and s not in table.errors)
 
     def _not_offered(self, dataset: str, error: NotOffered) -> NotOffered:
         """The same refusal with the names of the installed plugins that offer the dataset."""

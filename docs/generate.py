@@ -1,7 +1,7 @@
 """Writes the pages of the documentation that are derived from the code.
 
-    python docs/generate.py            write them
-    python docs/generate.py --check    exit 1 if one of them is out of date
+python docs/generate.py            write them
+python docs/generate.py --check    exit 1 if one of them is out of date
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from argus_core import errors, hookspecs
-from argus_core.config import AuthTable, Config, PluginTable, PoolTable, RouteRule, ServerTable
+from argus_core.config import AuthTable, PluginTable, PoolTable, RouteRule, ServerTable
 from argus_core.config import SourceTable as Sources
 from argus_core.extend.source import DATASETS, Source
 from argus_core.model.frames import BARS, FACTORS, Column
@@ -120,7 +120,11 @@ def _table(title: str, model: type[BaseModel], *, skip_title: bool = False) -> I
     yield "| key | type | default | meaning |"
     yield "|---|---|---|---|"
     for name, field in model.model_fields.items():
-        default = "required" if field.is_required() else _value(field.get_default(call_default_factory=True))
+        default = (
+            "required"
+            if field.is_required()
+            else _value(field.get_default(call_default_factory=True))
+        )
         yield f"| `{name}` | {_type(field.annotation)} | {default} | {field.description or ''} |"
     yield ""
 
@@ -147,7 +151,13 @@ def _type(annotation: Any) -> str:
         return "table"
     if origin is not None:
         return " or ".join(f'`"{value}"`' for value in get_args(annotation))
-    names = {"str": "text", "int": "integer", "float": "number", "bool": "boolean", "SecretStr": "secret"}
+    names = {
+        "str": "text",
+        "int": "integer",
+        "float": "number",
+        "bool": "boolean",
+        "SecretStr": "secret",
+    }
     return names.get(annotation.__name__, annotation.__name__.lower())
 
 
@@ -163,7 +173,7 @@ def hooks() -> Iterator[str]:
         "hook; hooks are called once, at start-up. Import from `argus_core` only.",
         "",
     )
-    from argus_core.plugins import _BASES  # noqa: PLC2701 - the page mirrors that table
+    from argus_core.plugins import _BASES
 
     for kind, base in _BASES.items():
         hook = getattr(hookspecs, f"register_{kind}")

@@ -110,7 +110,9 @@ def _isort(name):
 def test_the_installed_entry_points_are_those_of_the_project():
     declared = PROJECT["project"]["entry-points"]["argus"]
     found = {e.name: e.value for e in entry_points(group="argus") if e.name in declared}
-    assert found == declared, "entry points are frozen at install time: run `pip install -e .` again"
+    assert found == declared, (
+        "entry points are frozen at install time: run `pip install -e .` again"
+    )
 
 
 def test_every_package_is_built_and_typed():

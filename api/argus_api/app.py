@@ -11,7 +11,7 @@ from argus_api import legacy, system, v1
 from argus_api.docs import add_docs
 from argus_api.errors import add_error_handlers
 from argus_api.middleware import Compression, Surroundings
-from argus_api.openapi import TAGS, describe_security
+from argus_api.openapi import TAGS, DescribedApp
 from argus_core import __version__
 from argus_core.gateway import Gateway
 
@@ -26,7 +26,7 @@ def create_app(gateway: Gateway) -> FastAPI:
         async with gateway:
             yield
 
-    app = FastAPI(
+    app = DescribedApp(
         title="Argus",
         version=__version__,
         summary="Market data of the Chinese exchanges: one question, the same answer.",
@@ -43,7 +43,6 @@ def create_app(gateway: Gateway) -> FastAPI:
     app.add_middleware(Surroundings, clock=gateway.clock)
     add_error_handlers(app)
     add_docs(app)
-    describe_security(app)
     app.include_router(v1.router)
     app.include_router(system.router)
     app.include_router(legacy.router)

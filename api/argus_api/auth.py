@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from argus_core import BadParameter, Presented, Principal
-from argus_core.errors import Forbidden
 from pydantic import SecretStr
 from starlette.requests import Request
 
 from argus_api.terms import gateway_of
+from argus_core import BadParameter, Presented, Principal
+from argus_core.errors import Forbidden
 
 DATA = "data"
 

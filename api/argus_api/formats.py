@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from argus_api import frames
 from argus_api.accept import best
-from argus_api.arrow import ipc_stream
+from argus_api.arrow import ipc_stream, parquet_with_meta, stream_with_meta
 from argus_api.envelope import Reply, encoded
 from argus_api.errors import NotAcceptable
 from argus_api.etag import etag_of, matches
@@ -50,8 +50,8 @@ _TABULAR: Mapping[str, _Tabular] = MappingProxyType(
     {
         "csv": _Tabular(frames.csv, lambda _table, data, _meta: data),
         "ndjson": _Tabular(frames.ndjson, lambda _table, data, _meta: data),
-        "arrow": _Tabular(ipc_stream, lambda _table, data, meta: frames.arrow(data, meta)),
-        "parquet": _Tabular(ipc_stream, lambda table, _data, meta: frames.parquet(table, meta)),
+        "arrow": _Tabular(ipc_stream, lambda _table, data, meta: stream_with_meta(data, meta)),
+        "parquet": _Tabular(ipc_stream, parquet_with_meta),
     }
 )
 

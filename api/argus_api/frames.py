@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from io import BytesIO
 
 import orjson
 import polars as pl
-
-from argus_api.arrow import with_metadata
 
 BAR_FIELDS = (
     "open",
@@ -20,7 +17,6 @@ BAR_FIELDS = (
     "change",
     "change_pct",
 )
-META_KEY = "argus.meta"
 _LABELS = ("time", "date")
 _INSTANT = "%Y-%m-%dT%H:%M:%S%:z"
 
@@ -75,18 +71,6 @@ def csv(frame: pl.DataFrame) -> bytes:
 def ndjson(frame: pl.DataFrame) -> bytes:
     """One JSON row a line, each as in the rows of JSON."""
     return "".join(part.write_ndjson() for part in _runs(whole_counts(frame))).encode()
-
-
-def arrow(stream: bytes, meta: bytes) -> bytes:
-    """The Arrow IPC ``stream`` with ``meta`` in its schema."""
-    return with_metadata(stream, {META_KEY: meta.decode()})
-
-
-def parquet(frame: pl.DataFrame, meta: bytes) -> bytes:
-    """A Parquet file with ``meta`` in its key-value metadata."""
-    buffer = BytesIO()
-    frame.write_parquet(buffer, metadata={META_KEY: meta.decode()})
-    return buffer.getvalue()
 
 
 def _runs(frame: pl.DataFrame) -> list[pl.DataFrame]:

@@ -62,16 +62,14 @@ def documented(params: Params) -> dict[str, Any]:
     return {"parameters": parameters, "security": EITHER_SCHEME}
 
 
-def describe_security(app: FastAPI) -> None:
-    """Add the security schemes, which the routes name, to the schema of ``app``."""
-    plain = app.openapi
+class DescribedApp(FastAPI):
+    """A FastAPI whose schema also holds the security schemes that its routes name."""
 
-    def openapi() -> dict[str, Any]:
-        schema = plain()
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI schema of the whole application."""
+        schema = super().openapi()
         schema.setdefault("components", {})["securitySchemes"] = SECURITY_SCHEMES
         return schema
-
-    app.openapi = openapi  # the way FastAPI documents for extending its schema
 
 
 def responses(

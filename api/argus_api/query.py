@@ -12,6 +12,7 @@ from argus_core.errors import BadParameter, MissingParameter
 T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
 
+
 class BadValueError(ValueError):
     """A text that a parser cannot use; its message completes "PARAMETER …"."""
 

@@ -10,8 +10,9 @@ from typing import cast
 
 from starlette.requests import Request
 
-from argus_api.params import MAX_STALENESS, USE_CACHE, day_of
+from argus_api.params import MAX_STALENESS, USE_CACHE
 from argus_api.query import Values, quoted
+from argus_api.reading import day_of
 from argus_core import BadParameter, Period, Symbol, parse_symbol
 from argus_core.errors import TooLarge
 from argus_core.gateway import Gateway

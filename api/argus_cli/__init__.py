@@ -29,7 +29,7 @@ app.add_typer(keys)
 
 def _version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it with the flag's value
     if wanted:
-        from argus_core import __version__  # noqa: PLC0415 - keeps --help quick
+        from argus_core import __version__
 
         typer.echo(__version__)
         raise typer.Exit

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def check(*, config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Validate, import, open and ask every configured part; exit 1 on trouble."""
     with told():
-        from argus_core.gateway import Gateway  # noqa: PLC0415 - keeps --help quick
+        from argus_core.gateway import Gateway
 
         results = asyncio.run(Gateway.from_toml(config, os.environ).check())
     _show(results)
@@ -32,7 +32,7 @@ def check(*, config: ConfigOption = DEFAULT_CONFIG) -> None:
 
 
 def _show(results: Sequence[Check]) -> None:
-    from argus_cli.console import output, table, verdict  # noqa: PLC0415 - keeps --help quick
+    from argus_cli.console import output, table, verdict
 
     console = output()
     console.print(

@@ -22,7 +22,7 @@ EXAMPLES = (
     "/api/v1/market_data/latest?symbols=600519.SH,000001.SZ",
     "/api/v1/market_data/full?symbols=600519.SH",
     "/api/v1/market_data/history?symbols=000001.SZ&start_date=2026-01-05&end_date=2026-01-16",
-    "/api/latest_market?symbols=600519.SH",
+    "/latest_market?symbols=600519.SH",
 )
 
 
@@ -31,9 +31,9 @@ def demo(
 ) -> None:
     """Serve simulated data: no account, no configuration file."""
     with told():
-        from argus_cli.server import run  # noqa: PLC0415 - keeps --help quick
-        from argus_core.config import Config  # noqa: PLC0415 - keeps --help quick
-        from argus_core.gateway import Gateway  # noqa: PLC0415 - keeps --help quick
+        from argus_cli.server import run
+        from argus_core.config import Config
+        from argus_core.gateway import Gateway
 
         config = Config.parse(CONFIG, os.environ, where="argus demo")
         gateway = Gateway(config.with_server(host=host, port=port))

@@ -110,7 +110,7 @@ def create(
 @keys.command("list")
 def list_(*, config: ConfigOption = DEFAULT_CONFIG) -> None:
     """List all keys, the expired and the revoked too."""
-    from argus_cli.console import output, table  # noqa: PLC0415 - keeps --help quick
+    from argus_cli.console import output, table
 
     with told():
         keeper = _keeper(config)
@@ -147,9 +147,9 @@ def revoke(
 
 
 def _keeper(path: Path) -> KeyKeeper:
-    from argus_core.config import Config, Routes  # noqa: PLC0415 - keeps --help quick
-    from argus_core.errors import ConfigError  # noqa: PLC0415 - keeps --help quick
-    from argus_core.gateway import Gateway  # noqa: PLC0415 - keeps --help quick
+    from argus_core.config import Config, Routes
+    from argus_core.errors import ConfigError
+    from argus_core.gateway import Gateway
 
     config = Config.load(path, os.environ)
     # Only the authenticators are built: making a key needs no vendor's token.

@@ -26,10 +26,10 @@ def plugins(
     ] = None,
 ) -> None:
     """List the installed plugins, without importing any of them."""
-    from argus_cli.console import output, table  # noqa: PLC0415 - keeps --help quick
+    from argus_cli.console import output, table
 
     with told():
-        from argus_core.plugins import installed  # noqa: PLC0415 - keeps --help quick
+        from argus_core.plugins import installed
 
         uses = _uses(config)
         found = installed()
@@ -51,7 +51,7 @@ def plugins(
 
 def _uses(path: Path | None) -> Mapping[str, list[str]] | None:
     """Where each plugin is named; ``None`` without a configuration, which is no error here."""
-    from argus_core.config import Config  # noqa: PLC0415 - keeps --help quick
+    from argus_core.config import Config
 
     if path is None and not DEFAULT_CONFIG.exists():
         return None

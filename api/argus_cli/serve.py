@@ -23,9 +23,9 @@ def serve(
 ) -> None:
     """Serve the sources of a configuration file."""
     with told():
-        from argus_cli.server import run  # noqa: PLC0415 - keeps --help quick
-        from argus_core.config import Config  # noqa: PLC0415 - keeps --help quick
-        from argus_core.gateway import Gateway  # noqa: PLC0415 - keeps --help quick
+        from argus_cli.server import run
+        from argus_core.config import Config
+        from argus_core.gateway import Gateway
 
         loaded = Config.load(config, os.environ).with_server(host=host, port=port)
         run(Gateway(loaded), access_log=access_log)

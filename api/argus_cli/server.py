@@ -13,8 +13,8 @@ from typing import Any
 
 import typer
 import uvicorn
-from argus_api import create_app
 
+from argus_api import create_app
 from argus_cli.logs import configuration
 from argus_core.errors import ConfigError
 from argus_core.gateway import Gateway
@@ -118,7 +118,8 @@ def _stopping(server: uvicorn.Server, task: asyncio.Task[Any]) -> Generator[None
 def _listener(host: str, port: int) -> socket.socket:
     """A bound socket that does not listen yet: nobody connects before there are answers."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # Without the protocol's number asyncio leaves Nagle's algorithm on: 40 ms a request.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     if sys.platform != "win32":  # there the option would let two servers share one port
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

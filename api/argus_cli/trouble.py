@@ -20,7 +20,7 @@ def tell(message: str, *, where: str = "", fix: str = "") -> None:
 @contextmanager
 def told() -> Generator[None]:
     """Whatever Argus raises on purpose inside the block is told, and the command exits with 1."""
-    from argus_core.errors import ArgusError, ConfigError  # noqa: PLC0415 - keeps --help quick
+    from argus_core.errors import ArgusError, ConfigError
 
     try:
         yield

@@ -45,7 +45,7 @@ class Tiers:
     async def get(self, query: Query) -> dict[str, Hit]:
         """The fresh entries of the query's keys."""
         hits: dict[str, Hit] = {}
-        wanted = {key_of(query, key): key for key in query.keys}
+        wanted = keys_of(query)
         now = self._clock.now()
         for place, cache in enumerate(self._caches):
             missing = [text for text, key in wanted.items() if key not in hits]
@@ -80,7 +80,8 @@ class Tiers:
             )
             for key, item in found.items()
         }
-        values = {key_of(query, key): entry.pack() for key, entry in entries.items()}
+        texts = {key: text for text, key in keys_of(query).items()}
+        values = {texts[key]: entry.pack() for key, entry in entries.items()}
         for cache in self._caches if values else ():
             await self._write(cache, values, seconds)
         return entries
@@ -99,10 +100,11 @@ class Tiers:
             log.warning("cache %s failed to write: %s", cache.name, type(error).__name__)
 
 
-def key_of(query: Query, key: str) -> str:
-    """The text under which the tiers know one key of a query."""
+def keys_of(query: Query) -> dict[str, str]:
+    """The query's keys by the texts under which the tiers know them."""
     variant = query.variant
-    return f"{query.dataset}:{key}:{variant}" if variant else f"{query.dataset}:{key}"
+    end = f":{variant}" if variant else ""
+    return {f"{query.dataset}:{key}{end}": key for key in query.keys}
 
 
 def decode(query: Query, entry: Entry) -> Any:

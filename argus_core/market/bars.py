@@ -69,8 +69,8 @@ class Normalised:
     A symbol that the rows do not hold (or hold only without a trade) is in neither mapping.
     """
 
-    series: Mapping[Symbol, pl.DataFrame]
-    faults: Mapping[Symbol, str] = field(default_factory=dict[Symbol, str])
+    series: Mapping[str, pl.DataFrame]
+    faults: Mapping[str, str] = field(default_factory=dict[str, str])
     steps: tuple[str, ...] = ()
 
 
@@ -94,7 +94,7 @@ class _Reading:
     next_session: NextSession
     now: datetime
     notes: Counter[str] = field(default_factory=Counter[str])
-    faults: dict[Symbol, str] = field(default_factory=dict[Symbol, str])
+    faults: dict[str, str] = field(default_factory=dict[str, str])
     proofs: list[Proof] = field(default_factory=list[Proof])
 
 
@@ -118,7 +118,7 @@ def normalise_bars(
     """
     reading = _Reading(query, bar_label, timezone, next_session, now)
     frame = _distinct(_asked(to_frame(rows, BARS), reading), reading)
-    series: dict[Symbol, pl.DataFrame] = {}
+    series: dict[str, pl.DataFrame] = {}
     markets: dict[_Market, list[str]] = {}
     for name in frame["symbol"].unique(maintain_order=True).to_list():
         symbol = Symbol(name)
@@ -172,7 +172,7 @@ def _ordered(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.sort(_KEY)
 
 
-def _read(frame: pl.DataFrame, market: _Market, reading: _Reading) -> dict[Symbol, pl.DataFrame]:
+def _read(frame: pl.DataFrame, market: _Market, reading: _Reading) -> dict[str, pl.DataFrame]:
     """The canonical series of symbols of one market."""
     query = reading.query
     frame = _traded(_scaled(frame, market, reading), market, reading)

@@ -205,7 +205,7 @@ class Router:
                 asked=len(query.keys),
                 answered=len(reply.values),
                 error=error.code if error else "BAD_DATA" if fault else None,
-                reason=self._redactor.text(reason) if reason else None,
+                reason=self._redactor.foreign(reason) if reason else None,
             )
         )
         walk.trace.steps.extend(f"{node.name}: {step}" for step in reply.steps)
@@ -262,7 +262,7 @@ class Router:
     def _failure(self, walk: _Walk, key: str) -> Failure | GatewayError | None:
         """Why a pending key has no value; None if a working source simply does not have it."""
         if key in walk.faults:
-            return Failure(code="BAD_DATA", message=self._redactor.text(walk.faults[key]))
+            return Failure(code="BAD_DATA", message=self._redactor.foreign(walk.faults[key]))
         if key in walk.absent:
             return None
         if not walk.served or (key in walk.declined and not walk.failed):

@@ -8,7 +8,11 @@ from collections.abc import Iterable
 from urllib.parse import quote
 
 MASK = "***"
+LONGEST = 300
+"""Characters of a foreign message that are kept."""
+
 _SHORTEST = 4
+_TOKEN_LIKE = re.compile(r"(?=[\w-]*[0-9])(?=[\w-]*[A-Za-z])[\w-]{20,}")
 
 
 class Redactor(logging.Filter):
@@ -24,6 +28,12 @@ class Redactor(logging.Filter):
     def text(self, text: str) -> str:
         """The text with every secret replaced by ``***``."""
         return self._pattern.sub(MASK, text) if self._pattern else text
+
+    def foreign(self, text: str) -> str:
+        """A plugin's own message, fit for an answer: cut short, and without anything that looks
+        like a token, since a vendor's text may hold one that Argus was never told.
+        """
+        return _TOKEN_LIKE.sub(MASK, self.text(text))[:LONGEST]
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Always true: the record passes, its message, arguments and traceback masked."""

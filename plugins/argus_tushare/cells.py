@@ -44,12 +44,10 @@ def day(value: object) -> date | None:
     written = text(value)
     if written is None:
         return None
-    if len(written) == len("YYYYMMDD") and written.isascii() and written.isdigit():
-        try:
-            return date(int(written[:4]), int(written[4:6]), int(written[6:]))
-        except ValueError:
-            pass
-    raise BadData("tushare gives a date that is none")
+    try:
+        return datetime.strptime(written, "%Y%m%d").date()  # noqa: DTZ007 - a date has no zone
+    except ValueError:
+        raise BadData("tushare gives a date that is none") from None
 
 
 def instant(value: object) -> datetime:
@@ -69,6 +67,14 @@ def snapshot_time(value: object) -> datetime | None:
         return datetime.fromisoformat(written).replace(tzinfo=SHANGHAI)
     except ValueError:
         return None
+
+
+def known_day(value: object) -> date:
+    """A date that must be there."""
+    read = day(value)
+    if read is None:
+        raise BadData("tushare leaves a date out")
+    return read
 
 
 def compact(when: date) -> str:

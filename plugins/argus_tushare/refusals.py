@@ -49,6 +49,12 @@ def refusal(api_name: str, code: int, message: str, clock: Clock) -> ArgusError:
         return PermissionDenied(f"the tushare account may not read {api_name} {told}")
     if _UNKNOWN_INTERFACE in message:
         return NotOffered(f"tushare knows no interface {api_name} {told}")
+    return _misunderstanding(api_name, code, message)
+
+
+def _misunderstanding(api_name: str, code: int, message: str) -> ArgusError:
+    """The error for a refusal that is neither about speed nor about the account."""
+    told = f"(code {code})"
     if _BAD_PARAMETER.search(message) or code == _PARAMETER:
         # The vendor and this adapter disagree about the interface. Neither is the node down, nor
         # would the same question succeed a moment later: the next source is asked, at once.

@@ -106,7 +106,7 @@ def _wanted(fields: Sequence[str] | None) -> tuple[str, ...]:
                     }
                 }
             }
-        }
+        },
     },
 )
 async def create_chart_panel() -> Response:

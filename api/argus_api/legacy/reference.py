@@ -19,9 +19,9 @@ from argus_api.params import (
     SECTOR,
     SYMBOL,
     USE_CACHE,
-    exchanges_of,
 )
 from argus_api.query import Params
+from argus_api.reading import exchanges_of
 from argus_api.schemas import InstrumentRow
 from argus_api.terms import OTHER_SECONDS, ask_of, batch_of, days_of, gateway_of, single
 

@@ -21,9 +21,9 @@ from argus_api.params import (
     START,
     SYMBOLS,
     USE_CACHE,
-    exchanges_of,
 )
 from argus_api.query import Params
+from argus_api.reading import exchanges_of
 from argus_api.schemas import CalendarBody, InstrumentBody, SectorBody
 from argus_api.terms import (
     LATEST_CAP,

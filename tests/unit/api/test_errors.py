@@ -51,7 +51,9 @@ class TestTable:
             (ArgusError("x"), 500, "INTERNAL_ERROR"),
         ],
     )
-    async def test_codes_and_statuses(self, api, monkeypatch, path, error, status, code):
+    async def test_codes_and_statuses(  # noqa: PLR0917 - one column of the table each
+        self, api, monkeypatch, path, error, status, code
+    ):
         fail(monkeypatch, api, error)
         response = await api.get(path, symbols="000001.SZ")
         assert response.status_code == status

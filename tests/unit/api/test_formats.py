@@ -100,7 +100,9 @@ class TestTexts:
         assert [row["date"] for row in rows] == ["2024-01-12", "2024-01-15"] * 2
 
     async def test_columns(self, api):
-        response = await api.v1("history", symbols=f"{TWO},000002.SZ", format="json-columns", **DAYS)
+        response = await api.v1(
+            "history", symbols=f"{TWO},000002.SZ", format="json-columns", **DAYS
+        )
         body = response.json()
         columns = body["data"]["000001.SZ"]
         assert columns["date"] == ["2024-01-10", "2024-01-11", "2024-01-12"]
@@ -121,9 +123,9 @@ class TestTexts:
 
 READERS = {
     "csv": lambda content: pl.read_csv(content, try_parse_dates=True),
-    "ndjson": lambda content: pl.read_ndjson(content),
-    "arrow": lambda content: pl.read_ipc_stream(content),
-    "parquet": lambda content: pl.read_parquet(content),
+    "ndjson": pl.read_ndjson,
+    "arrow": pl.read_ipc_stream,
+    "parquet": pl.read_parquet,
 }
 
 

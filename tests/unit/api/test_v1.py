@@ -223,9 +223,7 @@ class TestReference:
         assert row["market_cap"] is None, "missing is null, never 0"
 
     async def test_trading_dates(self, api):
-        body = (
-            await api.v1("trading_dates", start_date="2024-01-01", end_date="20240108")
-        ).json()
+        body = (await api.v1("trading_dates", start_date="2024-01-01", end_date="20240108")).json()
         assert body["data"] == {
             "trading_dates": [f"2024-01-0{day}" for day in (2, 3, 4, 5, 8)],
             "total_days": 5,

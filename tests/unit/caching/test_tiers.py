@@ -20,8 +20,14 @@ from argus_core import (
     QuotesQuery,
 )
 from argus_core.caching.freshness import BASIC, RUNNING, SETTLED, life
-from argus_core.caching.tiers import Tiers, decode, key_of
+from argus_core.caching.tiers import Tiers, decode, keys_of
 from argus_core.model.answer import Found
+
+
+def key_of(query, key):
+    """The text of one key."""
+    return next(text for text, own in keys_of(query).items() if own == key)
+
 
 A, B = symbols("600519.SH", "000001.SZ")
 

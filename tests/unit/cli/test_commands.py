@@ -8,13 +8,13 @@ import sys
 from datetime import datetime, timedelta
 
 import pytest
-from argus_cli import app, console, server
-from argus_cli.trouble import tell, told
 from rich.console import Console
 from support.distribution import install
 from support.process import environment
 from typer.testing import CliRunner
 
+from argus_cli import app, console, server
+from argus_cli.trouble import tell, told
 from argus_core import SHANGHAI, BadParameter
 
 HEAVY = {"argus_core", "fastapi", "uvicorn", "polars", "pydantic", "pandas"}
@@ -70,25 +70,26 @@ class TestRoot:
         assert done.stderr == "set()\n"
 
 
+BROKEN = {
+    "absent": (None, "there is no configuration file"),
+    "syntax": ("[server", "not valid TOML"),
+    "key": ("[server]\nprot = 1", "prot"),
+    "plugin": ('[sources.a]\nplugin = "dmeo"', "dmeo"),
+    "secret": (
+        '[caches.l1]\nplugin = "memory"\nmax_mb = { env = "NO_SUCH_VARIABLE" }',
+        "NO_SUCH_VARIABLE",
+    ),
+    "exposed": ('[server]\nhost = "0.0.0.0"', "without authentication"),
+}
+
+
 class TestTrouble:
     """A wrong configuration: what, where, how to mend it; exit code 1, never a traceback."""
-
-    BROKEN = {
-        "absent": (None, "there is no configuration file"),
-        "syntax": ("[server", "not valid TOML"),
-        "key": ("[server]\nprot = 1", "prot"),
-        "plugin": ('[sources.a]\nplugin = "dmeo"', "dmeo"),
-        "secret": (
-            '[sources.a]\nplugin = "tushare"\ntoken = { env = "NO_SUCH_VARIABLE" }',
-            "NO_SUCH_VARIABLE",
-        ),
-        "exposed": ('[server]\nhost = "0.0.0.0"', "without authentication"),
-    }
 
     @pytest.mark.parametrize("command", ["serve", "check"])
     @pytest.mark.parametrize("case", BROKEN)
     def test_is_told_in_aligned_lines(self, tmp_path, command, case):
-        text, says = self.BROKEN[case]
+        text, says = BROKEN[case]
         if text is not None:
             write(tmp_path, text)
         result = argus(command)
@@ -365,10 +366,11 @@ class TestKeys:
         assert result.exit_code == 2
         assert "--expires" in result.stderr
 
-    @pytest.mark.parametrize("arguments", [["--expires", "2020-01-01"], ["--scope", "root"], [""]])
+    @pytest.mark.parametrize(
+        "arguments", [["desk", "--expires", "2020-01-01"], ["desk", "--scope", "root"], [" "]]
+    )
     def test_what_the_store_refuses_is_told(self, arguments):
-        name = [] if arguments == [""] else ["desk"]
-        result = argus("keys", "create", *name, *arguments)
+        result = argus("keys", "create", *arguments)
         assert result.exit_code == 1
         assert lines(result)[0].startswith("error: ")
         assert self.listed() == []

@@ -11,12 +11,12 @@ import textwrap
 import time
 
 import pytest
-from argus_cli import app, server
-from argus_cli.logs import QuerySecrets, configuration
 from support.distribution import install
 from support.process import argus, environment
 from typer.testing import CliRunner
 
+from argus_cli import app, server
+from argus_cli.logs import QuerySecrets, configuration
 from argus_core.errors import ConfigError
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows ends processes otherwise")
@@ -43,7 +43,7 @@ class TestAddress:
         assert "port 80" in error.message
 
     def test_an_address_of_another_machine_is_told(self):
-        with pytest.raises(ConfigError, match="cannot listen on 203.0.113.1"):
+        with pytest.raises(ConfigError, match=r"cannot listen on 203\.0\.113\.1"):
             server._listener("203.0.113.1", 0)
 
     def test_the_socket_does_not_listen_yet(self):

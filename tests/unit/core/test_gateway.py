@@ -114,18 +114,14 @@ def clock():
 
 @pytest.fixture
 def toy(tmp_path, monkeypatch):
-    install(
-        tmp_path, monkeypatch, dist="toy-dist", module="toy_module", source=PLUGIN, entry="toy"
-    )
+    install(tmp_path, monkeypatch, dist="toy-dist", module="toy_module", source=PLUGIN, entry="toy")
 
 
 @pytest.fixture
 def past(tmp_path, monkeypatch):
     root = tmp_path / "past"
     root.mkdir()
-    install(
-        root, monkeypatch, dist="past-dist", module="past_module", source=HISTORY, entry="past"
-    )
+    install(root, monkeypatch, dist="past-dist", module="past_module", source=HISTORY, entry="past")
 
 
 def toy_log():

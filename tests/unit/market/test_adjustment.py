@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from argus_core import Adjust, BadData
@@ -133,6 +133,7 @@ def test_a_missing_previous_close_is_no_guess():
 STEPS = st.lists(st.floats(0.5, 3.0), min_size=1, max_size=20)
 
 
+@settings(deadline=None, max_examples=60)
 @given(
     steps=STEPS,
     closes=st.lists(st.floats(1, 3000), min_size=20, max_size=20),

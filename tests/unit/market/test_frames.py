@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from argus_core import BARS, FACTORS, SHANGHAI, BadData, Symbol
@@ -197,6 +197,7 @@ def test_factor_dates_are_dates_of_shanghai():
     assert dated(datetime(2024, 1, 14, 16, tzinfo=UTC)) == date(2024, 1, 15)
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.lists(st.floats(), min_size=1))
 def test_no_nan_and_no_infinity_ever_comes_out(values):
     frame = to_frame([{**ROW, "close": value, "volume": value} for value in values], BARS)

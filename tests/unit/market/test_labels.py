@@ -4,7 +4,7 @@ from datetime import date, datetime, time, timedelta
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from argus_core import SHANGHAI, Session
@@ -76,6 +76,7 @@ def test_buckets_count_trading_minutes_within_a_sitting(sessions, length, clock,
     assert end(clock, length, sessions) == expected
 
 
+@settings(deadline=None, max_examples=60)
 @given(
     sessions=st.sampled_from([STOCK, BONDS, DAY, SILVER, REBAR]),
     length=st.sampled_from([1, 5, 15, 30, 60]),

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from argus_core import SHANGHAI, Depth, Kind, Level, Quote, Symbol, Trade, Units
@@ -136,6 +136,7 @@ def test_a_book_has_only_levels_that_exist():
     assert isinstance(normalise_depth(flipped, LOTS, kind=stock), str)
 
 
+@settings(deadline=None, max_examples=60)
 @given(
     numbers=st.lists(st.one_of(st.none(), st.floats()), min_size=6, max_size=6),
     factor=st.sampled_from([1.0, 100.0]),

@@ -4,7 +4,7 @@ from datetime import date, datetime, time, timedelta
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from argus_core import SHANGHAI, Period, Session
@@ -150,6 +150,7 @@ def test_night_and_day_never_share_a_bar():
     assert set(hours["date"]) == {date(2024, 1, 16)}
 
 
+@settings(deadline=None, max_examples=60)
 @given(
     picks=st.lists(st.integers(0, 239), min_size=1, max_size=60, unique=True),
     volumes=st.lists(st.integers(1, 10**6), min_size=60, max_size=60),

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from argus_core import BARS, Kind, Symbol, Units
@@ -140,6 +140,7 @@ def test_repos_pay_by_an_interest_rate():
 PRICE = st.floats(0.05, 3000).map(lambda x: round(x, 2))
 
 
+@settings(deadline=None, max_examples=60)
 @given(
     low=PRICE,
     span=st.floats(0, 0.2),

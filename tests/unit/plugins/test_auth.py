@@ -11,14 +11,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from argus_auth import api_key
-from argus_auth import open as open_auth
-from argus_auth.key_store import LOOK_AGAIN, KeyStore
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 from support.clock import TestClock
 
+from argus_auth import api_key
+from argus_auth import open as open_auth
+from argus_auth.key_store import LOOK_AGAIN, KeyStore
 from argus_core import (
     Authenticator,
     BadCredentials,

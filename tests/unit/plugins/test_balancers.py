@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from random import Random
 
 import pytest
-from argus_balancers import least_connections, random, round_robin, weighted
-from argus_balancers.ledger import Ledger
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from argus_balancers import least_connections, random, round_robin, weighted
+from argus_balancers.ledger import Ledger
 from argus_core import Balancer
 
 MODULES = [round_robin, least_connections, weighted, random]

@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from argus_demo import Demo, DemoSettings
-from argus_demo.instruments import find
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -32,6 +30,8 @@ from argus_core import (
     Symbol,
     kind_of,
 )
+from argus_demo import Demo, DemoSettings
+from argus_demo.instruments import find
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=SHANGHAI)
 SYMBOLS = tuple(

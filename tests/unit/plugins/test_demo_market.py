@@ -9,9 +9,6 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from argus_demo import Demo, DemoSettings, register_source
-from argus_demo.instruments import find
-from argus_demo.paths import Happening, Path
 
 from argus_core import (
     SHANGHAI,
@@ -32,6 +29,9 @@ from argus_core import (
     kind_of,
     parse_symbol,
 )
+from argus_demo import Demo, DemoSettings, register_source
+from argus_demo.instruments import find
+from argus_demo.paths import Happening, Path
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=SHANGHAI)
 STOCKS = tuple(

@@ -6,10 +6,11 @@ from itertools import pairwise
 from statistics import mean, pstdev
 
 import pytest
-from argus_demo.day import TICKS, Plan, crowd, draw_day
-from argus_demo.paths import Walk, band_of, draw
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from argus_demo.day import TICKS, Plan, crowd, draw_day
+from argus_demo.paths import Walk, band_of, draw
 
 
 def test_draws_are_for_ever() -> None:

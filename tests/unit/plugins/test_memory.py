@@ -6,8 +6,6 @@ import tracemalloc
 from collections import OrderedDict
 
 import pytest
-from argus_memory import MEBIBYTE, register_cache
-from argus_memory.store import ByteStore, size_of
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -15,6 +13,8 @@ from pydantic import ValidationError
 from support.clock import TestClock
 
 from argus_core import Cache, Clock
+from argus_memory import MEBIBYTE, register_cache
+from argus_memory.store import ByteStore, size_of
 
 
 @pytest.fixture

@@ -1,0 +1,95 @@
+"""Recorded rows of Tushare Pro, brought back to the spelling of the wire."""
+
+from __future__ import annotations
+
+import csv
+from datetime import date, datetime
+from pathlib import Path
+
+
+def daily(data: Path) -> dict[str, list[dict]]:
+    """Real days, oldest first, by code; three codes have more days in 2010-2020 than the rest."""
+    found = {}
+    for path in sorted((data / "tushare").glob("daily_raw_*.csv")):
+        rows = [
+            {
+                name: value if name in ("ts_code", "trade_date") else _float(value)
+                for name, value in row.items()
+                if name
+            }
+            for row in _read(path)
+        ]
+        rows.sort(key=lambda row: row["trade_date"])
+        found[rows[0]["ts_code"]] = rows
+    return found
+
+
+def sessions(data: Path) -> list[date]:
+    """Every session since 1990, with the recorded calendar's own word for the years it covers."""
+    path = data / "reference" / "xshg_sessions_exchange_calendars_4.13.2.csv"
+    before = [date.fromisoformat(row["session"]) for row in _read(path)]
+    recorded = _read(data / "tushare" / "trade_cal_SSE_2024-2026.csv")
+    opens = [date.fromisoformat(row["cal_date"]) for row in recorded if row["is_open"] == "1"]
+    return [when for when in before if when < date(2024, 1, 1)] + opens
+
+
+def index(data: Path) -> list[dict]:
+    """Real days of the index; the recording has no turnover and no previous close."""
+    return [
+        {"ts_code": row["symbol"], "trade_date": row["dt"][:10].replace("-", "")}
+        | {name: _float(row[name]) for name in ("open", "close", "high", "low")}
+        | {"pre_close": None, "change": None, "pct_chg": None}
+        | {"vol": _float(row["vol"]), "amount": None}
+        for row in _read(data / "tushare" / "index_daily_000001.SH_2006-2020.csv")
+    ]
+
+
+def listed_shares(data: Path) -> list[tuple]:
+    """Code, name, area, industry and listing date of every share listed when it was recorded."""
+    return [
+        (
+            row["ts_code"],
+            row["name"],
+            row["area"],
+            row["industry"] or None,
+            row["list_date"].replace("-", "") or None,
+        )
+        for row in _read(data / "tushare" / "stock_basic_2026-04.csv")
+    ]
+
+
+def minutes(data: Path) -> list[dict]:
+    """One-minute bars of two shares, labelled by their end, in shares and yuan."""
+    rows = []
+    for row in _read(data / "minute" / "candle_201801_000001.SZ.csv"):
+        at = datetime.fromisoformat(f"{row['date']}T{row['time']:0>9}"[:15])
+        rows.append(_minute("000001.SZ", at, row, row["volume"], row["turnover"]))
+    path = data / "minute" / "SSE.600009Q_m1.csv"
+    with path.open(encoding="gbk", errors="replace", newline="") as file:
+        for cells in list(csv.reader(file))[1:]:
+            at = datetime(*map(int, cells[0].split()[0].split("/")), *map(int, cells[1].split(":")))
+            prices = dict(zip(("open", "high", "low", "close"), cells[2:6], strict=True))
+            rows.append(_minute("600009.SH", at, prices, cells[6], ""))
+    return rows
+
+
+def _minute(code, at, prices, volume, turnover) -> dict:
+    return {
+        "ts_code": code,
+        "trade_time": f"{at:%Y-%m-%d %H:%M:%S}",
+        "close": float(prices["close"]),
+        "open": float(prices["open"]),
+        "high": float(prices["high"]),
+        "low": float(prices["low"]),
+        "vol": float(volume),
+        "amount": _float(turnover),
+    }
+
+
+def _read(path: Path) -> list[dict]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _float(written: str) -> float | None:
+    return float(written) if written else None
