@@ -25,13 +25,14 @@ from argus_core.extend.balancer import Balancer
 from argus_core.extend.cache import Cache
 from argus_core.extend.source import DATASETS, Source
 
-_BASES: Mapping[str, type] = {
+KINDS: Mapping[str, type] = {
     "source": Source,
     "cache": Cache,
     "balancer": Balancer,
     "authenticator": Authenticator,
     "alerter": Alerter,
 }
+"""The kinds of plugins by the name in their hook, with the base class of each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +66,7 @@ class Plugins:
                 fix=f"name a plugin of that kind: {', '.join(_names(kind)) or 'none is installed'}",
             )
         made = impls[0].function()
-        base = _BASES[kind]
+        base = KINDS[kind]
         if not (inspect.isclass(made) and issubclass(made, base)):
             raise PluginError(
                 f"register_{kind} of plugin {name!r} returned {made!r}",
@@ -97,7 +98,7 @@ class Plugins:
             raise PluginError(
                 f"plugin {name!r} of {origin} has a hook that Argus does not know: {error}",
                 where=where,
-                fix="known hooks: " + ", ".join(f"register_{kind}" for kind in _BASES),
+                fix="known hooks: " + ", ".join(f"register_{kind}" for kind in KINDS),
             ) from error
         if not self._manager.get_hookcallers(module):
             raise PluginError(
@@ -230,7 +231,7 @@ def _read(module: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
     }
-    kinds = tuple(kind for kind in _BASES if f"register_{kind}" in defined)
+    kinds = tuple(kind for kind in KINDS if f"register_{kind}" in defined)
     offers = {
         member.name
         for node in defined.values()

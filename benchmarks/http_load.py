@@ -1,4 +1,4 @@
-"""A closed-loop HTTP/1.1 client that costs little: raw sockets, keep-alive, no parsing of bodies."""
+"""A closed-loop HTTP/1.1 client that costs little: raw sockets, keep-alive, bodies unread."""
 
 from __future__ import annotations
 

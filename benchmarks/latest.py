@@ -80,7 +80,7 @@ def serve_argus(site: str, channel: object) -> None:
 def serve_bare(headers: list[tuple[bytes, bytes]], body: bytes, channel: object) -> None:
     """Run a bare ASGI function that sends these bytes."""
 
-    async def app(scope: dict, receive: object, send: object) -> None:
+    async def app(scope: dict, _receive: object, send: object) -> None:
         if scope["type"] != "http":
             return
         await send({"type": "http.response.start", "status": 200, "headers": headers})  # type: ignore[operator]

@@ -31,7 +31,8 @@ def normalise_quote(
 
     NaN, infinities, the vendors' sentinels and prices that are not positive become ``None``;
     ``change`` and ``change_pct`` are computed where absent; ``as_of`` without a zone is in
-    ``timezone``. The sentence says that turnover ÷ volume disproves the units.
+    ``timezone``. The sentence says that a price is missing where there was trading, or that
+    turnover ÷ volume disproves the units.
     """
     price, prev_close = _price(quote.price), _price(quote.prev_close)
     change, change_pct = _number(quote.change), _number(quote.change_pct)
@@ -119,10 +120,14 @@ def _trades(trades: Iterable[Trade], rule: Units, timezone: str) -> tuple[Trade,
 
 
 def _disproof(quote: Quote, rule: Units) -> str | None:
-    """A sentence if the day's turnover cannot have bought the day's volume in these units."""
+    """A sentence if the day's prices, volume and turnover cannot belong together."""
     volume, turnover, low, high = quote.volume, quote.turnover, quote.low, quote.high
     if volume is not None and volume < 0:
         return f"the volume {volume} is negative"
+    if volume and quote.price is None:
+        return f"the price is missing although {volume:g} were traded"
+    if low is not None and high is not None and low > high:
+        return f"the low {low} lies above the high {high}"
     if not volume or not turnover or low is None or high is None:
         return None
     least = low * max(volume - rule.volume_step, 0) * (1 - SLACK) / FLIP - rule.turnover_step

@@ -30,8 +30,9 @@ class Redactor(logging.Filter):
         return self._pattern.sub(MASK, text) if self._pattern else text
 
     def foreign(self, text: str) -> str:
-        """A plugin's own message, fit for an answer: cut short, and without anything that looks
-        like a token, since a vendor's text may hold one that Argus was never told.
+        """A plugin's own message, fit for an answer: cut short, nothing in it looks like a token.
+
+        A vendor's text may hold a session token that Argus was never told.
         """
         return _TOKEN_LIKE.sub(MASK, self.text(text))[:LONGEST]
 

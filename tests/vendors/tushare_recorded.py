@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from datetime import date, datetime
+from datetime import date, datetime, time
 from pathlib import Path
 
 
@@ -67,7 +67,8 @@ def minutes(data: Path) -> list[dict]:
     path = data / "minute" / "SSE.600009Q_m1.csv"
     with path.open(encoding="gbk", errors="replace", newline="") as file:
         for cells in list(csv.reader(file))[1:]:
-            at = datetime(*map(int, cells[0].split()[0].split("/")), *map(int, cells[1].split(":")))
+            day = (int(part) for part in cells[0].split()[0].split("/"))
+            at = datetime.combine(date(*day), time.fromisoformat(cells[1]))
             prices = dict(zip(("open", "high", "low", "close"), cells[2:6], strict=True))
             rows.append(_minute("600009.SH", at, prices, cells[6], ""))
     return rows

@@ -6,6 +6,7 @@ walk by ticks inside each bar, so turnover divided by volume always lies in [low
 
 from __future__ import annotations
 
+import warnings
 from datetime import date, datetime, timedelta
 from random import Random
 
@@ -49,11 +50,15 @@ RENAMED = (("430047.BJ", "920047.BJ", "诺思兰德"),)
 
 def sessions(start: date, end: date) -> list[date]:
     """The mainland's trading dates, from a library that is not the product's own code."""
-    import exchange_calendars
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the library uses what pandas 3 deprecates
+        import exchange_calendars
 
-    calendar = exchange_calendars.get_calendar("XSHG")
-    first, last = calendar.first_session.date(), calendar.last_session.date()
-    found = calendar.sessions_in_range(max(start, first).isoformat(), min(end, last).isoformat())
+        calendar = exchange_calendars.get_calendar("XSHG")
+        first, last = calendar.first_session.date(), calendar.last_session.date()
+        found = calendar.sessions_in_range(
+            max(start, first).isoformat(), min(end, last).isoformat()
+        )
     return [stamp.date() for stamp in found]
 
 

@@ -46,6 +46,8 @@ class Listener(ThreadingHTTPServer):
     vendor: TushareServer
 
     def server_bind(self) -> None:
+        """Bind without looking up a name for the address, which the base would do."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         socket.socket.bind(self.socket, self.server_address)
         self.server_address = self.socket.getsockname()
         self.server_name, self.server_port = self.server_address[:2]

@@ -67,9 +67,15 @@ def test_what_the_vendor_computed_is_kept_and_rounded():
     "missing", [None, 0.0, -1.0, math.nan, math.inf, -math.inf, 1.7976931348623157e308]
 )
 def test_a_price_that_is_none_stays_none(missing):
-    found = read(price=missing, prev_close=missing, open=missing, high=missing, low=missing)
+    names = ("price", "prev_close", "open", "high", "low")
+    found = read(**dict.fromkeys(names, missing), volume=0.0)
     assert [getattr(found, n) for n in ("price", "prev_close", "open", "high", "low")] == [None] * 5
     assert (found.change, found.change_pct) == (None, None)
+
+
+@pytest.mark.parametrize("missing", [None, 0.0, math.nan])
+def test_a_price_that_is_missing_where_there_was_trading_cannot_be_true(missing):
+    assert "price is missing although" in read(price=missing)
 
 
 @pytest.mark.parametrize("missing", [math.nan, math.inf, 2147483647, 1.7976931348623157e308])
@@ -143,7 +149,11 @@ def test_a_book_has_only_levels_that_exist():
 )
 def test_no_nan_ever_comes_out_and_reading_twice_changes_nothing(numbers, factor):
     names = ("price", "open", "high", "low", "prev_close", "change")
-    found = read(Units(volume=factor), **dict(zip(names, numbers, strict=True)), turnover=None)
+    given = dict(zip(names, numbers, strict=True))
+    found = read(Units(volume=factor), **given, volume=None, turnover=None)
+    if isinstance(found, str):
+        assert given["low"] > given["high"] > 0
+        return
     for name in names:
         value = getattr(found, name)
         assert value is None or math.isfinite(value)
