@@ -11,13 +11,13 @@ from typing import Any
 from argus_core.clock import Clock
 from argus_core.config import Config, PluginTable
 from argus_core.errors import ConfigError, PluginError
-from argus_core.extend.alerter import Alerter
 from argus_core.extend.authenticator import Authenticator
 from argus_core.extend.cache import Cache
 from argus_core.extend.source import Source
 from argus_core.plugins import Plugins, read_settings, secrets_of
 from argus_core.routing.node import Node
 from argus_core.routing.pool import Member, Pool, RouteTable
+from argus_core.telemetry.alerts import Alerts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,7 @@ class Parts:
     routes: RouteTable
     caches: tuple[Cache, ...]
     authenticators: tuple[Authenticator, ...]
-    alerters: tuple[Alerter, ...]
+    alerts: Alerts
     plugins: Plugins
     secrets: frozenset[str]
 
@@ -36,7 +36,8 @@ class Parts:
 def assemble(config: Config, *, clock: Clock, random: Random) -> Parts:
     """The parts that ``config`` describes; :class:`ConfigError` says what cannot be built."""
     builder = _Builder(config, clock, random)
-    nodes = builder.nodes()
+    alerts = Alerts(tuple(builder.each("alerter", "alerters", config.alerters)), clock)
+    nodes = builder.nodes(alerts)
     pools = builder.pools(nodes)
     routes = RouteTable(config.routes, pools)
     _refuse_mixed_routes(routes, config.where)
@@ -45,7 +46,7 @@ def assemble(config: Config, *, clock: Clock, random: Random) -> Parts:
         routes=routes,
         caches=tuple(builder.each("cache", "caches", config.caches)),
         authenticators=tuple(builder.authenticators()),
-        alerters=tuple(builder.each("alerter", "alerters", config.alerters)),
+        alerts=alerts,
         plugins=builder.plugins,
         secrets=frozenset(builder.secrets),
     )
@@ -81,14 +82,14 @@ class _Builder:
                 f"{cls.__name__} cannot be made: {type(error).__name__}", where=where
             ) from error
 
-    def nodes(self) -> dict[str, Node]:
+    def nodes(self, alerts: Alerts) -> dict[str, Node]:
         nodes: dict[str, Node] = {}
         for name, table in self.config.enabled.items():
             where = f"{self.config.where}, [sources.{name}]"
             try:
                 cls = self.plugins.load("source", table.plugin, where)
                 source = self.make(cls, name, table.settings, where)
-                nodes[name] = Node(source, plugin=table.plugin, clock=self.clock)
+                nodes[name] = Node(source, plugin=table.plugin, clock=self.clock, tell=alerts.tell)
             except ConfigError as error:
                 if table.required:
                     raise

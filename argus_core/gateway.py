@@ -127,9 +127,11 @@ class Gateway:
                     fix="mend the cause, or set `required = false` to start without it",
                 ) from None
             node.down = reason
+            self._parts.alerts.tell(name, "down", reason)
 
     async def _close(self) -> None:
         await self._answers.aclose()
+        await self._parts.alerts.aclose()
         while self._opened:
             part = self._opened.pop()
             try:

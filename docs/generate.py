@@ -125,7 +125,8 @@ def _table(title: str, model: type[BaseModel], *, skip_title: bool = False) -> I
             if field.is_required()
             else _value(field.get_default(call_default_factory=True))
         )
-        yield f"| `{name}` | {_type(field.annotation)} | {default} | {field.description or ''} |"
+        about = " ".join((field.description or "").replace("``", "`").split())
+        yield f"| `{name}` | {_type(field.annotation)} | {default} | {about} |"
     yield ""
 
 

@@ -43,11 +43,12 @@ DATASETS = (
 class Settings(BaseModel):
     """The base of a plugin's settings: its table in plugins.toml, unknown keys refused.
 
+    A text below a field is its description in the documentation.
     Type secrets as ``pydantic.SecretStr``; they are then accepted only as ``{ env = "NAME" }`` or
     ``{ file = "path" }`` and never appear in a log.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class Source:

@@ -53,16 +53,27 @@ class Reply:
     error: SourceError | NotOffered | None = None
 
 
+Tell = Callable[[str, str, str], None]
+"""Told of a node's name, what became of it, and why."""
+
+
+def _tell_nobody(_name: str, _event: str, _message: str) -> None:
+    return None
+
+
 class Node:
     """A source with its limits, cool-downs and counters. Shared by every pool that names it."""
 
-    def __init__(self, source: Source, *, plugin: str, clock: Clock) -> None:
+    def __init__(
+        self, source: Source, *, plugin: str, clock: Clock, tell: Tell = _tell_nobody
+    ) -> None:
         self.source = source
         self.plugin = plugin
         self.down: str | None = None
         """Why the source could not start, if it could not."""
         self.counters = Counters()
         self._clock = clock
+        self._tell = tell
         self._cooling: dict[str, Cooling] = {}
         self._offers = type(source).offers()
         self._calls = anyio.CapacityLimiter(source.max_concurrency)
@@ -120,14 +131,18 @@ class Node:
         self.counters.last_error = error.code
         self.counters.last_error_at = self._clock.now()
         scope = EVERYTHING if error.whole_node else dataset
+        if self.cooling(dataset) is None:
+            what = "everything" if error.whole_node else dataset
+            self._tell(self.name, "cooling", f"{what}: {error.code}, {error.cool_seconds:.0f} s")
         until = self._clock.monotonic() + error.cool_seconds
         self._cooling[scope] = Cooling(until, error)
 
     def succeeded(self, dataset: str) -> None:
         """Note a success, which ends the cool-downs that spoke of this dataset."""
         self.counters.last_ok_at = self._clock.now()
-        self._cooling.pop(dataset, None)
-        self._cooling.pop(EVERYTHING, None)
+        ended = [self._cooling.pop(name, None) for name in (dataset, EVERYTHING)]
+        if any(ended):
+            self._tell(self.name, "recovered", f"{dataset} is answered again")
 
     async def ask(self, query: Query, reply: Reply) -> None:
         """Fill ``reply`` with what the source has, call by call, stopping at its first error.

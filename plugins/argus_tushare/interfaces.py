@@ -82,7 +82,9 @@ FACTORS: Mapping[Kind, Interface] = MappingProxyType(
     }
 )
 
-CALENDAR = Interface(name="trade_cal", fields=("exchange", "cal_date", "is_open"))
+CALENDAR = Interface(
+    name="trade_cal", fields=("exchange", "cal_date", "is_open"), extra=("pretrade_date",)
+)
 STOCKS = Interface(
     name="stock_basic",
     fields=("ts_code", "name", "list_date"),

@@ -52,10 +52,11 @@ def fetch_minutes(
             "end_date": f"{until:%Y-%m-%d %H:%M:%S}",
         }
         page = _page(api, interface, {**params, **bounds})
-        rows = [row for row in page.rows() if str(row["trade_time"]) not in seen]
-        seen.update(str(row["trade_time"]) for row in rows)
-        yield from rows
-        if not rows or not _may_be_cut(page, interface):
+        rows = list(page.rows())
+        fresh = [row for row in rows if str(row["trade_time"]) not in seen]
+        seen.update(str(row["trade_time"]) for row in fresh)
+        yield from fresh
+        if not fresh or not _may_be_cut(page, interface):
             return
         # Newest first, as observed, or oldest first: what is missing lies beyond the last row.
         first, last = (instant(row["trade_time"]) for row in (rows[0], rows[-1]))

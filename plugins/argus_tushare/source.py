@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from argus_core import (
-    BadData,
     BarsQuery,
     CalendarQuery,
     Clock,
@@ -27,17 +27,21 @@ from argus_core import (
     TradingDays,
 )
 from argus_tushare.bars import factor_jobs, jobs, read_bars, read_factors
-from argus_tushare.cells import compact, known_day, number
+from argus_tushare.calendars import check_today, read_calendar
 from argus_tushare.client import Api, connect
 from argus_tushare.instruments import read_instruments
-from argus_tushare.interfaces import CALENDAR, CALENDARS, units
+from argus_tushare.interfaces import CALENDARS, units
 from argus_tushare.listings import read_listings
-from argus_tushare.paging import fetch
 from argus_tushare.quotes import daily_jobs, read_daily, read_realtime, realtime_jobs
 from argus_tushare.settings import TushareSettings
 
 _AT_ONCE = 4
 """Calls that one question may have under way where an interface takes one symbol at a time."""
+
+_GRACE = 1.0
+"""Seconds that calls may take to end when the source is closed."""
+
+logger = logging.getLogger(__name__)
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -75,23 +79,22 @@ class TushareSource(Source):
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix=self.name)
 
     async def close(self) -> None:
-        """Drop the connections; calls under way fail."""
+        """Drop the connections; calls under way get a moment to end."""
         api, self._api = self._api, None
         threads, self._threads = self._threads, None
-        if api is not None:
-            api.close()
         if threads is not None:
             threads.shutdown(wait=False, cancel_futures=True)
+            ended = asyncio.to_thread(threads.shutdown, wait=True)
+            try:
+                await asyncio.wait_for(ended, _GRACE)
+            except TimeoutError:
+                logger.warning("%s: closed while a call was under way", self.name)
+        if api is not None:
+            api.close()
 
     async def ping(self) -> None:
         """Return if the vendor says whether today is a trading day."""
-        await asyncio.to_thread(self._ask_today)
-
-    def _ask_today(self) -> None:
-        today = compact(self.clock.now().date())
-        rows = fetch(self.pro, CALENDAR, exchange="SSE", start_date=today, end_date=today)
-        if not any(row["cal_date"] == today for row in rows):
-            raise BadData("tushare's calendar lacks the current date")
+        await asyncio.to_thread(check_today, self.pro, self.clock.now().date())
 
     def quotes(self, query: QuotesQuery) -> Iterable[Quote]:
         """The latest quotes: snapshots, or the newest days where the settings say so."""
@@ -126,31 +129,18 @@ class TushareSource(Source):
         known = [exchange for exchange in query.exchanges if exchange in CALENDARS]
         if not known:
             raise NotOffered(f"{self.name} has no calendar of {', '.join(query.exchanges)}")
+        api = self.pro
         names = list(dict.fromkeys(CALENDARS[exchange] for exchange in known))
-        days = dict(zip(names, self._gather(names, lambda n: [self._days(n, query)]), strict=True))
+
+        def read(name: str) -> list[TradingDays | None]:
+            return [read_calendar(api, name, query.start, query.end)]
+
+        days = dict(zip(names, self._gather(names, read), strict=True))
         return {
             exchange: found
             for exchange in known
             if (found := days[CALENDARS[exchange]]) is not None
         }
-
-    def _days(self, name: str, query: CalendarQuery) -> TradingDays | None:
-        """One calendar, or ``None`` where the vendor's does not reach into the range."""
-        rows = fetch(
-            self.pro,
-            CALENDAR,
-            exchange=name,
-            start_date=compact(query.start),
-            end_date=compact(query.end),
-        )
-        is_open = {known_day(row["cal_date"]): number(row["is_open"]) for row in rows}
-        if not is_open:
-            return None
-        first, last = min(is_open), max(is_open)
-        if len(is_open) != (last - first).days + 1 or None in is_open.values():
-            raise BadData(f"tushare's calendar of {name} has holes")
-        dates = sorted(when for when, flag in is_open.items() if flag)
-        return TradingDays(dates=tuple(dates), known_through=last)
 
     def _offered(self, work: list[J], what: str) -> list[J]:
         if not work:

@@ -194,7 +194,9 @@ def adjusted_error(server, market_data, symbol):
     """
     raw = recorded(market_data, symbol)
     base = day(raw[-1]["trade_date"])
-    theirs = {r["trade_date"]: float(r["close"]) for r in recorded(market_data, symbol, "pro_bar_qfq")}
+    theirs = {
+        r["trade_date"]: float(r["close"]) for r in recorded(market_data, symbol, "pro_bar_qfq")
+    }
     scale = float(raw[-1]["close"]) / theirs[raw[-1]["trade_date"]]
     body = history(
         server, symbol, day(raw[0]["trade_date"]), base, adjust="pre", adjust_base=str(base)

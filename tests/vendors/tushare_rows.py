@@ -292,7 +292,6 @@ def _futures(recent) -> dict[str, Table]:
             base,
             tick=tick,
             multiplier=size,
-            auction=False,
             oi=lambda _row, dice: float(dice.randrange(1_000, 900_000)),
         )
         basic.append(

@@ -103,17 +103,21 @@ def settled(code, dates, base, **facts):
     )
 
 
-def minute_times(when: date, *, auction: bool) -> list[datetime]:
-    """The ends of a share's minutes: 09:30 (the auction), 09:31 to 11:30, 13:01 to 15:00."""
+def minute_times(when: date, code: str) -> list[datetime]:
+    """The ends of a day's minutes; shares, funds and indices begin with the auction at 09:30."""
     start = datetime.combine(when, datetime.min.time())
-    first = 570 if auction else 571
-    return [start + timedelta(minutes=m) for m in (*range(first, 691), *range(781, 901))]
+    suffix = code.rpartition(".")[2]
+    if suffix in ("SHF", "DCE", "ZCE", "INE", "GFE"):
+        ends = (*range(541, 616), *range(631, 691), *range(811, 901))
+    else:
+        ends = (*range(571 if suffix == "CFX" else 570, 691), *range(781, 901))
+    return [start + timedelta(minutes=end) for end in ends]
 
 
-def minutes(code, dates, base, *, tick=0.01, multiplier=1.0, auction=True, **extra):
+def minutes(code, dates, base, *, tick=0.01, multiplier=1.0, **extra):
     """One-minute rows, oldest first, volume in shares or contracts and turnover in yuan."""
     dice, price, rows = Random(f"{code} minutes"), base, []
-    for at in (at for when in dates for at in minute_times(when, auction=auction)):
+    for at in (at for when in dates for at in minute_times(when, code)):
         prices = [price + dice.randrange(-3, 4) * tick for _ in range(4)]
         low, high, price = min(prices), max(prices), prices[3]
         volume = float(dice.randrange(1, 5_000) * 100)

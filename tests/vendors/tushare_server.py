@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -38,7 +39,7 @@ CANNED = {
 
 
 class Listener(ThreadingHTTPServer):
-    """A listening socket that can drop its connections as rudely as a dying machine."""
+    """A listening socket whose connections live in threads of their own."""
 
     daemon_threads = True
     block_on_close = False
@@ -123,14 +124,16 @@ class TushareServer:
         self.port = self._data.server_port
 
     def _deafen(self) -> None:
-        """Close the listening socket and reset every open connection."""
+        """Close the listening socket and every open connection; nothing is answered any more."""
         listener, self._data = self._data, None
         self.released.set()
         if listener:
-            listener.socket.close()
-            threading.Thread(target=listener.shutdown, daemon=True).start()
+            # First the loop: while it waits for the socket, the kernel keeps it listening.
+            listener.shutdown()
+            listener.server_close()
         for connection in list(self.connections):
-            reset(connection)
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def answer(self, api_name: str, request: dict, fault: str | None) -> bytes:
         """The body for one call; bad tokens and limits come before anything else."""
@@ -164,16 +167,6 @@ class TushareServer:
             raise Refusal(40203, f"抱歉，您每分钟最多访问该接口{self.per_minute}次，{DOC}")
 
 
-def reset(connection: socket.socket) -> None:
-    """Close with RST instead of FIN."""
-    try:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        connection.shutdown(socket.SHUT_RD)
-        connection.close()
-    except OSError:
-        pass
-
-
 class Handler(BaseHTTPRequestHandler):
     """One connection."""
 
@@ -199,7 +192,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if self.path == "/control":
-            # Answered first: `refuse` resets every connection, this one among them.
+            # Answered first: `refuse` closes every connection, this one among them.
             self.send(b"{}")
             self.vendor.control(json.loads(body))
             return
@@ -211,7 +204,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def reply(self, fault, script: Script, body: bytes) -> None:
         if fault == "reset":
-            reset(self.connection)
+            # Closing then sends RST instead of FIN.
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.close_connection = True
         elif fault == "hang":
             self.vendor.released.wait(LONG)

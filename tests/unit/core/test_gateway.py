@@ -8,7 +8,7 @@ from support.clock import TestClock
 from support.distribution import install
 from support.sources import symbols
 
-from argus_core import Adjust, Exchange, Period, Presented
+from argus_core import Adjust, Exchange, Period, Presented, SourceUnavailable
 from argus_core.config import Config
 from argus_core.errors import (
     AllSourcesFailed,
@@ -358,6 +358,45 @@ class TestLife:
     async def test_open_authentication_knows_everybody(self, clock):
         principal = await gateway(clock, toys(one={})).authenticate(Presented())
         assert "data" in principal.scopes
+
+
+ALERTER = """
+    from argus_core import Alerter, hookimpl
+
+    SENT = []
+
+    class Pager(Alerter):
+        async def send(self, alert):
+            SENT.append((alert.subject, alert.event, alert.message))
+            raise RuntimeError("the line is dead")
+
+    @hookimpl
+    def register_alerter():
+        return Pager
+"""
+
+
+@pytest.mark.usefixtures("toy")
+async def test_alerts_tell_when_a_source_fails_and_when_it_is_back(
+    clock, tmp_path, monkeypatch, caplog
+):
+    root = tmp_path / "pager"
+    root.mkdir()
+    install(root, monkeypatch, dist="pager", module="pager_module", source=ALERTER, entry="pager")
+    sources = toys(one={}, two={"no_open": True, "required": False})
+    async with gateway(clock, sources, alerters={"p": {"plugin": "pager"}}) as argus:
+        node = argus._parts.nodes["one"]
+        node.failed("quotes", SourceUnavailable("x"))
+        node.failed("quotes", SourceUnavailable("x"))
+        await argus.quotes((A,), ask(clock))
+    import pager_module
+
+    assert pager_module.SENT == [
+        ("two", "down", "RuntimeError: cannot log in"),
+        ("one", "cooling", "everything: SERVICE_UNAVAILABLE, 5 s"),
+        ("one", "recovered", "quotes is answered again"),
+    ]
+    assert "alerter p failed: RuntimeError" in caplog.text
 
 
 @pytest.mark.usefixtures("toy")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from dataclasses import asdict
 from datetime import date, datetime, time
 
 import pytest
@@ -71,8 +72,9 @@ def rule(source, dataset, symbol, period):
     return next(u for u in source.units if u.covers(dataset, kind_of(Symbol(symbol)), period))
 
 
-def mean_price(source, dataset, symbol, period, volume, turnover):
+def mean_price(source, dataset, symbol, period, row):
     """Turnover over volume in canonical units, per unit of what is traded."""
+    volume, turnover = row["volume"], row["turnover"]
     units = rule(source, dataset, symbol, period)
     return turnover * units.turnover / (volume * units.volume * MULTIPLIERS.get(symbol, 1))
 
@@ -95,7 +97,7 @@ async def test_days_of_every_kind(server):
         for bar in bars:
             assert bar.keys() <= known
             assert JANUARY[0] <= bar["time"] <= JANUARY[1]
-            mean = mean_price(source, "bars", symbol, Period.D1, bar["volume"], bar["turnover"])
+            mean = mean_price(source, "bars", symbol, Period.D1, bar)
             slack = 1e-3 * bar["high"]
             assert bar["low"] - slack <= mean <= bar["high"] + slack, symbol
             assert bar["prev_close"] is not None
@@ -120,7 +122,7 @@ async def test_minutes_of_every_kind_that_has_them(server):
         times = sorted(bar["time"] for bar in bars)
         assert times[-1] == datetime.combine(day, time(15, 0), SHANGHAI)
         for bar in bars:
-            mean = mean_price(source, "bars", symbol, Period.M1, bar["volume"], bar["turnover"])
+            mean = mean_price(source, "bars", symbol, Period.M1, bar)
             assert bar["low"] - 1e-6 <= mean <= bar["high"] + 1e-6
 
 
@@ -207,7 +209,7 @@ async def test_snapshots(server):
         if kind_of(symbol) is Kind.INDEX:
             assert quote.volume is None  # its unit is not published
         else:
-            mean = mean_price(source, "quotes", symbol, None, quote.volume, quote.turnover)
+            mean = mean_price(source, "quotes", symbol, None, asdict(quote))
             assert quote.low - 0.01 <= mean <= quote.high + 0.01
     topics = {call["params"]["ts_code"]: call["params"].get("topic") for call in server.requests}
     assert topics["510300.SH"] == "HQ_FND_TICK"
@@ -235,7 +237,7 @@ async def test_quotes_out_of_days(server):
     assert quotes.keys() == set(symbols)
     for symbol, quote in quotes.items():
         assert quote.as_of == datetime(2024, 6, 27, 15, 0, tzinfo=SHANGHAI)
-        mean = mean_price(source, "quotes", symbol, None, quote.volume, quote.turnover)
+        mean = mean_price(source, "quotes", symbol, None, asdict(quote))
         slack = 1e-3 * quote.high
         assert quote.low - slack <= mean <= quote.high + slack
     assert {call["api"] for call in server.requests}.isdisjoint({"rt_k", "rt_etf_k", "rt_idx_k"})

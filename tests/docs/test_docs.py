@@ -1,0 +1,137 @@
+"""What the documentation says is run, not believed."""
+
+import re
+import shlex
+import subprocess
+import sys
+import textwrap
+import tomllib
+from pathlib import Path
+
+import pytest
+from support.distribution import install
+from support.process import argus
+
+from argus_core.config import Config
+from argus_core.gateway import Gateway
+from argus_core.hookspecs import PROJECT
+from argus_core.plugins import KINDS, Plugins
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)#]+)(#[^)]*)?\)")
+
+
+def blocks(language):
+    """Every fenced block of a language, with the page it stands on."""
+    return [
+        pytest.param(page, text, id=f"{page.relative_to(ROOT)}:{text[:30].strip()}")
+        for page in PAGES
+        for found, text in BLOCK.findall(page.read_text(encoding="utf-8"))
+        if found == language
+    ]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_links_lead_somewhere(page):
+    for target, _ in LINK.findall(page.read_text(encoding="utf-8")):
+        if "://" not in target:
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_generated_pages_are_up_to_date():
+    command = [sys.executable, "docs/generate.py", "--check"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_hook_and_method_stands_in_the_reference():
+    page = (ROOT / "docs" / "extend" / "hooks.md").read_text(encoding="utf-8")
+    for kind, base in KINDS.items():
+        assert f"## register_{kind}() -> type[{base.__name__}]" in page
+        for name, member in vars(base).items():
+            if callable(member) and not name.startswith("_") and name != "Settings":
+                assert f" {name}(" in page, f"{base.__name__}.{name}"
+
+
+@pytest.mark.parametrize(("page", "text"), blocks("toml"))
+def test_toml_is_valid_and_tables_of_argus_are_accepted(page, text):
+    table = tomllib.loads(text)
+    if "project" in table:
+        assert PROJECT in table["project"]["entry-points"]
+        return
+    Config.parse(table, {}, where=str(page))
+
+
+def test_the_shipped_plugins_toml_works_as_it_is():
+    gateway = Gateway(Config.load(ROOT / "plugins.toml", {}))
+    assert [status.name for status in gateway.sources()] == ["demo"]
+
+
+def test_its_commented_tables_are_right_too(tmp_path):
+    text = (ROOT / "plugins.toml").read_text(encoding="utf-8")
+    text = re.sub(r"^# (?=[\[a-z]\S* ?=|\[)", "", text, flags=re.MULTILINE)
+    text = text.replace('default = ["demo"]', 'default = ["tushares"]')
+    text = text.replace('bars = ["tushares", "demo2"]', 'bars = ["tushares"]')
+    text = text.replace('plugins = ["open"]            # everybody on this machine\n', "")
+    text = text.replace("/run/secrets/tushare_b", str(tmp_path / "token"))
+    (tmp_path / "token").write_text("token-b")
+    path = tmp_path / "plugins.toml"
+    path.write_text(text, encoding="utf-8")
+    config = Config.load(path, {"TUSHARE_TOKEN": "token-a"})
+    assert set(config.enabled) == {"demo", "tushare", "tushare_b"}
+    assert config.auth.plugins == ("api_key",)
+    assert config.pools["tushares"].balancer == "least_connections"
+    Gateway(config)
+
+
+@pytest.mark.parametrize(("page", "text"), blocks("python"))
+def test_python_snippets(page, text, tmp_path, monkeypatch):
+    if "urllib.request" in text:
+        with argus(tmp_path, "demo") as server:
+            namespace = {}
+            exec(text.replace("http://127.0.0.1:8001", server.url), namespace)
+            assert namespace["frame"].height > 50
+        return
+    if "class Mine(" in text:
+        exec(text, {})
+        return
+    install(
+        tmp_path, monkeypatch, dist="argus-sina", module="argus_sina", source=text, entry="sina"
+    )
+    cls = Plugins().load("source", "sina", str(page))
+    assert cls.offers() == {"quotes"}
+
+
+def curls():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    return [shlex.split(line)[1] for line in text.splitlines() if line.startswith("curl ")]
+
+
+def test_the_curl_lines_of_the_readme_work(tmp_path):
+    urls = curls()
+    assert len(urls) >= 4
+    with argus(tmp_path, "demo") as server:
+        for url in urls:
+            answer = server.get(url.removeprefix("http://127.0.0.1:8001"))
+            assert answer.status_code == 200, url
+            assert answer.headers["X-Argus-Simulated"] == "true"
+            assert answer.json()["data"]
+
+
+def test_the_chinese_readme_has_the_same_commands():
+    english, chinese = (
+        dict.fromkeys(t for n, t in BLOCK.findall((ROOT / name).read_text("utf-8")) if n == "bash")
+        for name in ("README.md", "README.zh-CN.md")
+    )
+    commands = [text for text in english if "pip install" in text or "pytest" in text]
+    assert len(commands) == 2
+    assert all(text in chinese for text in commands)
+
+
+def test_snippets_are_indented_as_python_wants(tmp_path):
+    for page in PAGES:
+        for language, text in BLOCK.findall(page.read_text(encoding="utf-8")):
+            if language == "python":
+                compile(textwrap.dedent(text), str(page), "exec")
