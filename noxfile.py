@@ -28,7 +28,7 @@ def types(session: nox.Session) -> None:
     session.install("-e", ".[dev]")
     session.run("mypy")
     session.run("mypy", "--platform", "win32")
-    session.run("pyright")
+    session.run("pyright", "--pythonpath", str(session.virtualenv.bin) + "/python")
 
 
 @nox.session

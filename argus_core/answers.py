@@ -30,12 +30,12 @@ class _Draft:
     """An answer in the making."""
 
     query: Query
-    data: dict[str, Any] = field(default_factory=dict)
-    errors: dict[str, Failure] = field(default_factory=dict)
-    provenance: dict[str, Provenance] = field(default_factory=dict)
-    traces: list[Trace] = field(default_factory=list)
-    absent: dict[str, Provenance] = field(default_factory=dict)
-    raised: list[BaseException] = field(default_factory=list)
+    data: dict[str, Any] = field(default_factory=dict[str, Any])
+    errors: dict[str, Failure] = field(default_factory=dict[str, Failure])
+    provenance: dict[str, Provenance] = field(default_factory=dict[str, Provenance])
+    traces: list[Trace] = field(default_factory=list[Trace])
+    absent: dict[str, Provenance] = field(default_factory=dict[str, Provenance])
+    raised: list[BaseException] = field(default_factory=list[BaseException])
 
     def finished(self) -> Answer[Any]:
         """The answer in the asker's order; raises what ended it if nothing at all was found."""

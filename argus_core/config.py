@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from ipaddress import ip_address
 from pathlib import Path
@@ -289,7 +289,7 @@ def _unknown(key: str, known: Iterable[str]) -> str:
 
 
 @contextmanager
-def _explained(where: str) -> Iterator[None]:
+def _explained(where: str) -> Generator[None]:
     """Turns pydantic's findings into one ConfigError that names table, key and remedy."""
     try:
         yield

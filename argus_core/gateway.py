@@ -189,7 +189,7 @@ class Gateway:
             answer = await self._answers.fetch(query, ask)
         except ArgusError as error:
             log.info("no source answered calendar: %s", error.code)
-            answer = Answer(data={}, errors={}, provenance={})
+            answer = Answer[Any](data={}, errors={}, provenance={})
         missing = [exchange for exchange in exchanges if exchange not in answer.data]
         if not missing:
             return answer

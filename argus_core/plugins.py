@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib import util
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pluggy
 from pydantic import BaseModel, SecretStr, ValidationError
@@ -141,25 +141,26 @@ def secrets_of(settings: BaseModel) -> Iterable[str]:
 
 def _secret(value: Any, where: str, environ: Mapping[str, str]) -> str | None:
     """The text behind ``{ env = … }`` or ``{ file = … }``; None for any other value."""
-    if not (isinstance(value, dict) and len(value) == 1):
+    if not isinstance(value, dict):
         return None
-    (how, name), *_ = value.items()
-    if how == "env":
-        if not environ.get(name):
-            raise ConfigError(
-                f"the environment variable {name} is not set",
-                where=where,
-                fix=f"set {name}, or disable this table with `enabled = false`",
-            )
-        return environ[name]
-    if how == "file":
-        try:
-            return Path(name).read_text(encoding="utf-8").strip()
-        except OSError as error:
-            raise ConfigError(
-                f"the file {name} cannot be read: {type(error).__name__}", where=where
-            ) from None
-    return None
+    match cast("dict[str, Any]", value):
+        case {"env": str(name), **rest} if not rest:
+            if not environ.get(name):
+                raise ConfigError(
+                    f"the environment variable {name} is not set",
+                    where=where,
+                    fix=f"set {name}, or disable this table with `enabled = false`",
+                )
+            return environ[name]
+        case {"file": str(name), **rest} if not rest:
+            try:
+                return Path(name).read_text(encoding="utf-8").strip()
+            except OSError as error:
+                raise ConfigError(
+                    f"the file {name} cannot be read: {type(error).__name__}", where=where
+                ) from None
+        case _:
+            return None
 
 
 def _is_secret(annotation: Any) -> bool:

@@ -103,7 +103,7 @@ class Series:
         offered = self._periods
         found: list[Answer[pl.DataFrame]] = []
         periods: dict[str, Period] = {}
-        pending = query.symbols
+        pending: tuple[Symbol, ...] = query.symbols
         refusal: ArgusError = NotOffered("no source of the route offers bars of this period")
         while pending and (base := base_period(query.period, offered)) is not None:
             offered -= {base}

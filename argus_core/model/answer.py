@@ -42,9 +42,9 @@ class Trace:
 
     dataset: str
     route: tuple[str, ...] = ()
-    attempts: list[Attempt] = field(default_factory=list)
-    skipped: list[Skip] = field(default_factory=list)
-    steps: list[str] = field(default_factory=list)
+    attempts: list[Attempt] = field(default_factory=list[Attempt])
+    skipped: list[Skip] = field(default_factory=list[Skip])
+    steps: list[str] = field(default_factory=list[str])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,8 +94,8 @@ class Answer(Generic[T]):
     errors: Mapping[str, Failure]
     provenance: Mapping[str, Provenance]
     traces: tuple[Trace, ...] = ()
-    absent: Mapping[str, Provenance] = field(default_factory=dict)
-    adjust_base: Mapping[str, date] = field(default_factory=dict)
+    absent: Mapping[str, Provenance] = field(default_factory=dict[str, Provenance])
+    adjust_base: Mapping[str, date] = field(default_factory=dict[str, date])
 
     @property
     def sources(self) -> tuple[str, ...]:

@@ -46,10 +46,10 @@ class Counters:
 class Reply:
     """What came of asking a node: readings so far, and the error that ended it, if one did."""
 
-    values: dict[str, Any] = field(default_factory=dict)
-    faults: dict[str, str] = field(default_factory=dict)
-    asked: list[str] = field(default_factory=list)
-    steps: list[str] = field(default_factory=list)
+    values: dict[str, Any] = field(default_factory=dict[str, Any])
+    faults: dict[str, str] = field(default_factory=dict[str, str])
+    asked: list[str] = field(default_factory=list[str])
+    steps: list[str] = field(default_factory=list[str])
     error: SourceError | NotOffered | None = None
 
 

@@ -40,10 +40,10 @@ class Routed:
     """What a route gave: values, keys that working sources do not have, and failures."""
 
     trace: Trace
-    found: dict[str, Found] = field(default_factory=dict)
-    absent: dict[str, Found] = field(default_factory=dict)
+    found: dict[str, Found] = field(default_factory=dict[str, Found])
+    absent: dict[str, Found] = field(default_factory=dict[str, Found])
     """Keys that a working source was asked for and does not have; the values are None."""
-    failures: dict[str, Failure] = field(default_factory=dict)
+    failures: dict[str, Failure] = field(default_factory=dict[str, Failure])
 
 
 @dataclass(slots=True)
@@ -54,11 +54,11 @@ class _Walk:
     pools: tuple[Pool, ...]
     deadline: Deadline
     trace: Trace
-    found: dict[str, Found] = field(default_factory=dict)
-    absent: dict[str, Found] = field(default_factory=dict)
-    faults: dict[str, str] = field(default_factory=dict)
-    errors: list[SourceError] = field(default_factory=list)
-    declined: set[str] = field(default_factory=set)
+    found: dict[str, Found] = field(default_factory=dict[str, Found])
+    absent: dict[str, Found] = field(default_factory=dict[str, Found])
+    faults: dict[str, str] = field(default_factory=dict[str, str])
+    errors: list[SourceError] = field(default_factory=list[SourceError])
+    declined: set[str] = field(default_factory=set[str])
     """Keys that a source was asked for and said it cannot answer."""
     served: bool = False
     """Whether any node of the route can answer such a question at all."""

@@ -45,6 +45,7 @@ class Listener(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 128
     vendor: TushareServer
+    steers: bool
 
     def server_bind(self) -> None:
         """Bind without looking up a name for the address, which the base would do."""
@@ -91,7 +92,7 @@ class TushareServer:
     def start(self, port: int = 0) -> TushareServer:
         self.port = port
         self._listen()
-        self._control = self._serve(0)
+        self._control = self._serve(0, steers=True)
         self.control_port = self._control.server_port
         return self
 
@@ -113,9 +114,9 @@ class TushareServer:
         elif self._data is None:
             self._listen()
 
-    def _serve(self, port: int) -> Listener:
+    def _serve(self, port: int, *, steers: bool = False) -> Listener:
         listener = Listener(("127.0.0.1", port), Handler)
-        listener.vendor = self
+        listener.vendor, listener.steers = self, steers
         threading.Thread(target=listener.serve_forever, args=(0.01,), daemon=True).start()
         return listener
 
@@ -177,7 +178,8 @@ class Handler(BaseHTTPRequestHandler):
     def setup(self) -> None:
         super().setup()
         self.vendor = self.server.vendor
-        self.vendor.connections.add(self.connection)
+        if not self.server.steers:
+            self.vendor.connections.add(self.connection)
 
     def finish(self) -> None:
         self.vendor.connections.discard(self.connection)
@@ -192,15 +194,26 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if self.path == "/control":
-            # Answered first: `refuse` closes every connection, this one among them.
-            self.send(b"{}")
-            self.vendor.control(json.loads(body))
+            self.steer(json.loads(body))
             return
         request = json.loads(body)
         api_name = self.path.removeprefix("/dataapi").strip("/") or request.get("api_name", "")
         script = self.vendor.script
         fault = script.take(api_name)
         self.reply(fault, script, self.vendor.answer(api_name, request, fault))
+
+    def steer(self, order: dict) -> None:
+        """Obey, then answer; but `refuse` closes the data port's connections, so answer before."""
+        own = order.get("fault") == "refuse" and not self.server.steers
+        if own:
+            self.send(b"{}")
+        try:
+            self.vendor.control(order)
+        except ValueError as error:
+            self.send(json.dumps({"error": str(error)}).encode(), 400)
+            return
+        if not own:
+            self.send(b"{}")
 
     def reply(self, fault, script: Script, body: bytes) -> None:
         if fault == "reset":

@@ -26,7 +26,7 @@ from argus_core.extend.source import DATASETS
 S = Symbol("600519.SH")
 AT = datetime(2024, 3, 15, 10, 0, 3, tzinfo=SHANGHAI)
 QUOTE = Quote(symbol=S, name="贵州茅台", price=1700.0, volume=100.0, as_of=AT)
-VALUES = {
+RECORDS = {
     "quotes": QUOTE,
     "depth": Depth(
         quote=QUOTE,
@@ -38,16 +38,25 @@ VALUES = {
     "listings": (Instrument(symbol=S), Instrument(symbol=Symbol("600000.SH"))),
     "calendar": TradingDays(dates=(date(2024, 3, 15),), known_through=date(2024, 12, 31)),
     "sectors": (S, Symbol("000001.SZ")),
-    "bars": pl.DataFrame({"time": [AT], "close": [1.0], "volume": [None]}).with_columns(
-        pl.col("time").cast(pl.Datetime("ms", "Asia/Shanghai")), pl.col("volume").cast(pl.Float64)
-    ),
-    "factors": pl.DataFrame({"date": [date(2024, 1, 2)], "factor": [1.25]}),
 }
+
+
+def value_of(dataset):
+    # Frames are made inside a test: while tests are only collected, polars must not start its
+    # threads, because the mutation run forks after that.
+    if dataset == "bars":
+        return pl.DataFrame({"time": [AT], "close": [1.0], "volume": [None]}).with_columns(
+            pl.col("time").cast(pl.Datetime("ms", "Asia/Shanghai")),
+            pl.col("volume").cast(pl.Float64),
+        )
+    if dataset == "factors":
+        return pl.DataFrame({"date": [date(2024, 1, 2)], "factor": [1.25]})
+    return RECORDS[dataset]
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_every_dataset_comes_back_as_it_went_in(dataset):
-    value = VALUES[dataset]
+    value = value_of(dataset)
     back = CODECS[dataset].decode(CODECS[dataset].encode(value))
     if isinstance(value, pl.DataFrame):
         assert_frame_equal(back, value)
@@ -67,11 +76,11 @@ def test_damaged_bytes_are_a_value_error(dataset, damage):
 
 def test_what_a_value_speaks_of():
     assert as_of(QUOTE) == AT
-    assert as_of(VALUES["depth"]) == AT
-    assert as_of(VALUES["bars"]) == AT
-    assert as_of(VALUES["factors"]) is None
-    assert as_of(VALUES["bars"].clear()) is None
-    assert as_of(VALUES["sectors"]) is None
+    assert as_of(value_of("depth")) == AT
+    assert as_of(value_of("bars")) == AT
+    assert as_of(value_of("factors")) is None
+    assert as_of(value_of("bars").clear()) is None
+    assert as_of(value_of("sectors")) is None
 
 
 def entry(**changes):
