@@ -185,11 +185,11 @@ class Gateway:
         Raises :class:`BeyondHorizon` if neither knows the whole range.
         """
         query = CalendarQuery(exchanges=exchanges, start=start, end=end)
+        answer: Answer[Any] = Answer(data={}, errors={}, provenance={})
         try:
             answer = await self._answers.fetch(query, ask)
         except ArgusError as error:
             log.info("no source answered calendar: %s", error.code)
-            answer = Answer[Any](data={}, errors={}, provenance={})
         missing = [exchange for exchange in exchanges if exchange not in answer.data]
         if not missing:
             return answer

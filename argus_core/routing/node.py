@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -20,7 +21,7 @@ from argus_core.model.query import BarsQuery, Query
 from argus_core.model.symbol import Exchange, Kind, Symbol
 
 EVERYTHING = "*"
-"""The dataset name under which a cool-down covers the whole node."""
+"""The scope under which a cool-down covers the whole node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +45,24 @@ class Counters:
 
 @dataclass(slots=True)
 class Reply:
-    """What came of asking a node: readings so far, and the error that ended it, if one did."""
+    """What came of asking a node: readings so far, and the errors that ended some of it.
+
+    ``errors`` is by scope, the part of the question that failed; ``asked`` are the keys that
+    were answered, be it with nothing.
+    """
 
     values: dict[str, Any] = field(default_factory=dict[str, Any])
     faults: dict[str, str] = field(default_factory=dict[str, str])
     asked: list[str] = field(default_factory=list[str])
     steps: list[str] = field(default_factory=list[str])
-    error: SourceError | NotOffered | None = None
+    errors: dict[str, SourceError | NotOffered] = field(
+        default_factory=dict[str, "SourceError | NotOffered"]
+    )
+
+    @property
+    def error(self) -> SourceError | NotOffered | None:
+        """The first error, if there was one."""
+        return next(iter(self.errors.values()), None)
 
 
 Tell = Callable[[str, str, str], None]
@@ -112,58 +124,83 @@ class Node:
             return known and key.exchange in self.source.exchanges
         return not isinstance(key, Exchange) or key in self.source.exchanges
 
-    def cooling(self, dataset: str) -> Cooling | None:
-        """The cool-down in force for a dataset, the longer one if there are two."""
+    def ready(self, query: Query, *, desperate: bool = False) -> tuple[str, ...]:
+        """The keys of :meth:`serves` that may be asked now.
+
+        ``desperate`` also takes keys whose cool-down allows a last resort.
+        """
+        ready: list[str] = []
+        for scope, keys in _scopes(query, self.serves(query)).items():
+            cooling = self.cooling(scope)
+            if cooling is None or (desperate and cooling.error.last_resort):
+                ready.extend(keys)
+        return tuple(key for key in query.keys if key in ready)
+
+    def longest_cooling(self, query: Query) -> Cooling | None:
+        """The cool-down that keeps keys of this query from being asked longest."""
+        found = [self.cooling(scope) for scope in _scopes(query, self.serves(query))]
+        return max((c for c in found if c is not None), key=lambda c: c.until, default=None)
+
+    def cooling(self, scope: str) -> Cooling | None:
+        """The cool-down in force for a scope, the longer one if the whole node cools too."""
         now = self._clock.monotonic()
         for name in [name for name, c in self._cooling.items() if c.until <= now]:
             del self._cooling[name]
-        found = [self._cooling[name] for name in (dataset, EVERYTHING) if name in self._cooling]
+        found = [self._cooling[name] for name in (scope, EVERYTHING) if name in self._cooling]
         return max(found, key=lambda cooling: cooling.until, default=None)
 
     @property
     def all_cooling(self) -> Mapping[str, Cooling]:
-        """Every cool-down by dataset, ``*`` for the whole node; some may be over."""
+        """Every cool-down by scope, ``*`` for the whole node; some may be over."""
         return self._cooling
 
-    def failed(self, dataset: str, error: SourceError) -> None:
+    def failed(self, scope: str, error: SourceError) -> None:
         """Note a failure and cool down as its class says."""
         self.counters.failures += 1
         self.counters.last_error = error.code
         self.counters.last_error_at = self._clock.now()
-        scope = EVERYTHING if error.whole_node else dataset
-        if self.cooling(dataset) is None:
-            what = "everything" if error.whole_node else dataset
+        if self.cooling(scope) is None:
+            what = "everything" if error.whole_node else scope
             self._tell(self.name, "cooling", f"{what}: {error.code}, {error.cool_seconds:.0f} s")
         until = self._clock.monotonic() + error.cool_seconds
-        self._cooling[scope] = Cooling(until, error)
+        self._cooling[EVERYTHING if error.whole_node else scope] = Cooling(until, error)
 
-    def succeeded(self, dataset: str) -> None:
-        """Note a success, which ends the cool-downs that spoke of this dataset."""
+    def succeeded(self, scope: str) -> None:
+        """Note a success, which ends the cool-downs that spoke of this scope."""
         self.counters.last_ok_at = self._clock.now()
-        ended = [self._cooling.pop(name, None) for name in (dataset, EVERYTHING)]
+        ended = [self._cooling.pop(name, None) for name in (scope, EVERYTHING)]
         if any(ended):
-            self._tell(self.name, "recovered", f"{dataset} is answered again")
+            self._tell(self.name, "recovered", f"{scope} is answered again")
 
     async def ask(self, query: Query, reply: Reply) -> None:
-        """Fill ``reply`` with what the source has, call by call, stopping at its first error.
+        """Fill ``reply`` with what the source has.
 
-        The reply is the caller's, so that what arrived before a time-out is not lost.
+        The reply is the caller's, so that what arrived before a time-out is not lost. Kinds of
+        instruments are asked apart, since vendors license and limit them apart.
         """
+        scopes = _scopes(query, query.keys)
+        await asyncio.gather(
+            *(self._ask(scope, query.only(keys), reply) for scope, keys in scopes.items())
+        )
+
+    async def _ask(self, scope: str, query: Query, reply: Reply) -> None:
+        """One scope's part of a question, call by call, up to its first error."""
         size = max(1, self.source.symbols_per_call)
         for begin in range(0, len(query.keys), size):
             part = query.only(query.keys[begin : begin + size])
             try:
                 reading = await self._call(part)
             except (SourceError, NotOffered) as error:
-                reply.error = error
+                reply.errors[scope] = error
                 return
             reply.asked.extend(part.keys)
             reply.values.update(reading.values)
             reply.faults.update(reading.faults)
             reply.steps.extend(step for step in reading.steps if step not in reply.steps)
             if reading.faults and not reading.values:
-                reply.error = BadData(next(iter(reading.faults.values())))
+                reply.errors[scope] = BadData(next(iter(reading.faults.values())))
                 return
+            self.succeeded(scope)
 
     async def _call(self, query: Query) -> Reading:
         method: Callable[[Any], Any] = getattr(self.source, query.dataset)
@@ -189,3 +226,18 @@ class Node:
             return await method(query)
         finally:
             self._async_calls -= 1
+
+
+def _scopes(query: Query, keys: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """The keys by scope: what a vendor allows, limits and fails together.
+
+    That is the dataset, for bars with the period, for symbols with the kind: `bars:1m:stock`.
+    """
+    dataset = query.dataset
+    if isinstance(query, BarsQuery):
+        dataset = f"{dataset}:{query.period}"
+    scopes: dict[str, list[str]] = {}
+    for key in keys:
+        scope = f"{dataset}:{kind_of(key)}" if isinstance(key, Symbol) else dataset
+        scopes.setdefault(scope, []).append(key)
+    return {scope: tuple(members) for scope, members in scopes.items()}

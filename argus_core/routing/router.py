@@ -25,7 +25,7 @@ from argus_core.errors import (
 from argus_core.model.answer import Attempt, Failure, Found, Skip, Trace
 from argus_core.model.ask import Deadline
 from argus_core.model.query import Query
-from argus_core.routing.node import Node, Reply
+from argus_core.routing.node import EVERYTHING, Node, Reply
 from argus_core.routing.pool import Finder, Member, Pool
 from argus_core.telemetry.redact import Redactor
 
@@ -58,8 +58,8 @@ class _Walk:
     absent: dict[str, Found] = field(default_factory=dict[str, Found])
     faults: dict[str, str] = field(default_factory=dict[str, str])
     errors: list[SourceError] = field(default_factory=list[SourceError])
-    declined: set[str] = field(default_factory=set[str])
-    """Keys that a source was asked for and said it cannot answer."""
+    declined: bool = False
+    """Whether a source was asked and said that it cannot answer such a question."""
     served: bool = False
     """Whether any node of the route can answer such a question at all."""
     failed: bool = False
@@ -138,7 +138,8 @@ class Router:
                 member = pool.pick(candidates)
                 tried.add(member.name)
                 left = len(candidates) + self._able(walk, place + 1, desperate=desperate)
-                reply = await self._attempt(walk, pool, member, walk.deadline.remaining / left)
+                share = walk.deadline.remaining / left
+                reply = await self._attempt(walk, pool, member, share, desperate=desperate)
                 if reply.error is None and not reply.faults:
                     break
 
@@ -173,25 +174,29 @@ class Router:
             return f"down: {node.down}"
         if not node.serves(query):
             return "does not offer this"
-        cooling = node.cooling(query.dataset)
-        if cooling is None or (desperate and cooling.error.last_resort):
+        if node.ready(query, desperate=desperate):
             return None
+        cooling = node.longest_cooling(query)
+        assert cooling is not None  # noqa: S101 - nothing else keeps a served key from being ready
         seconds = math.ceil(cooling.until - self._clock.monotonic())
         return f"cooling down {seconds} s after {cooling.error.code}"
 
-    async def _attempt(self, walk: _Walk, pool: Pool, member: Member, share: float) -> Reply:
+    async def _attempt(
+        self, walk: _Walk, pool: Pool, member: Member, share: float, *, desperate: bool
+    ) -> Reply:
         """One call to one node within ``share`` seconds, noted in trace, node and balancer."""
         node = member.node
-        query = walk.query.only(node.serves(walk.query.only(walk.pending)))
+        query = walk.query.only(node.ready(walk.query.only(walk.pending), desperate=desperate))
         began, started_ms = self._clock.monotonic(), walk.deadline.elapsed_ms
         reply = Reply()
         try:
             async with asyncio.timeout(share):
                 await node.ask(query, reply)
         except TimeoutError:
-            reply.error = SourceTimeout(f"no answer within {share:.1f} s")
+            late = SourceTimeout(f"no answer within {share:.1f} s")
+            reply.errors = {EVERYTHING: late, **reply.errors}
         seconds = self._clock.monotonic() - began
-        self._judge(walk, node, query, reply, hasty=share < FAIR_CHANCE)
+        self._judge(walk, node, reply, hasty=share < FAIR_CHANCE)
         pool.report(member, ok=reply.error is None, seconds=seconds)
         error = reply.error
         fault = next(iter(reply.faults.values()), None)
@@ -211,27 +216,24 @@ class Router:
         walk.trace.steps.extend(f"{node.name}: {step}" for step in reply.steps)
         return reply
 
-    def _judge(self, walk: _Walk, node: Node, query: Query, reply: Reply, *, hasty: bool) -> None:
+    def _judge(self, walk: _Walk, node: Node, reply: Reply, *, hasty: bool) -> None:
         """Book what a reply brought: values, silent keys, faults, and the node's own standing."""
         now = self._clock.now()
         simulated = type(node.source).simulated
         for key, value in reply.values.items():
             walk.found[key] = Found(value, node.name, now, simulated)
         walk.faults.update(reply.faults)
-        answered = reply.asked if reply.error is None or reply.values else []
-        for key in answered:
+        for key in reply.asked:
             if key not in reply.values and key not in reply.faults:
                 walk.absent.setdefault(key, Found(None, node.name, now, simulated))
-        error = reply.error
-        if isinstance(error, SourceError):
+        for scope, error in reply.errors.items():
+            if isinstance(error, NotOffered):
+                walk.declined = True
+                continue
             walk.errors.append(error)
             walk.failed = True
             if not (hasty and isinstance(error, SourceTimeout)):
-                node.failed(query.dataset, error)
-        elif error is None:
-            node.succeeded(query.dataset)
-        else:
-            walk.declined.update(query.keys)
+                node.failed(scope, error)
 
     def _merge(self, query: Query, walks: Sequence[_Walk], trace: Trace) -> Routed:
         routed = Routed(trace=trace)
@@ -265,7 +267,7 @@ class Router:
             return Failure(code="BAD_DATA", message=self._redactor.foreign(walk.faults[key]))
         if key in walk.absent:
             return None
-        if not walk.served or (key in walk.declined and not walk.failed):
+        if not walk.served or (walk.declined and not walk.failed):
             return Failure(code=NotOffered.code, message="no source of the route offers this")
         if walk.deadline.remaining <= 0:
             return DeadlineExceeded(
@@ -284,6 +286,6 @@ class Router:
             cooling.until - now
             for pool in walk.pools
             for member in pool.members
-            if (cooling := member.node.cooling(walk.query.dataset)) is not None
+            if (cooling := member.node.longest_cooling(walk.query)) is not None
         ]
         return max(1, math.ceil(min(waits, default=1.0)))

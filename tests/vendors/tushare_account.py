@@ -8,11 +8,12 @@ from datetime import date, datetime
 from functools import cache
 from pathlib import Path
 
+from vendors.tushare_rows import Table, build
+from vendors.tushare_server import TushareServer
+
 from argus_core import SHANGHAI, BarsQuery, Clock, Period, Symbol
 from argus_tushare.settings import TushareSettings
 from argus_tushare.source import TushareSource
-from tests.vendors.tushare_rows import Table, build
-from tests.vendors.tushare_server import TushareServer
 
 TOKEN = "s3cr3t-0123456789abcdef-token"
 TODAY = date(2024, 6, 28)

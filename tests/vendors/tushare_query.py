@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.vendors.tushare_rows import BASE_FIELDS, Table
+from vendors.tushare_rows import BASE_FIELDS, Table
 
 NO_INTERFACE = (50101, "请指定正确的接口名")
 MISSING = -2001

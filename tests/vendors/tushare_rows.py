@@ -7,8 +7,8 @@ from datetime import date, timedelta
 from pathlib import Path
 from random import Random
 
-from tests.vendors import tushare_recorded as recorded
-from tests.vendors import tushare_sample as sample
+from vendors import tushare_recorded as recorded
+from vendors import tushare_sample as sample
 
 BASE_FIELDS = {
     "stock_basic": "ts_code symbol name area industry cnspell market list_date "

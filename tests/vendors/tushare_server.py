@@ -21,11 +21,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 if not __package__:  # started as a script
-    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tests.vendors.tushare_faults import DOC, REFUSALS, Script, envelope, spoil
-from tests.vendors.tushare_query import Refusal, select
-from tests.vendors.tushare_rows import Table, build
+from vendors.tushare_faults import DOC, REFUSALS, Script, envelope, spoil
+from vendors.tushare_query import Refusal, select
+from vendors.tushare_rows import Table, build
 
 LONG = 120.0
 JSON_TYPE = "application/json; charset=utf-8"

@@ -386,15 +386,15 @@ async def test_alerts_tell_when_a_source_fails_and_when_it_is_back(
     sources = toys(one={}, two={"no_open": True, "required": False})
     async with gateway(clock, sources, alerters={"p": {"plugin": "pager"}}) as argus:
         node = argus._parts.nodes["one"]
-        node.failed("quotes", SourceUnavailable("x"))
-        node.failed("quotes", SourceUnavailable("x"))
+        node.failed("quotes:stock", SourceUnavailable("x"))
+        node.failed("quotes:stock", SourceUnavailable("x"))
         await argus.quotes((A,), ask(clock))
     import pager_module
 
     assert pager_module.SENT == [
         ("two", "down", "RuntimeError: cannot log in"),
         ("one", "cooling", "everything: SERVICE_UNAVAILABLE, 5 s"),
-        ("one", "recovered", "quotes is answered again"),
+        ("one", "recovered", "quotes:stock is answered again"),
     ]
     assert "alerter p failed: RuntimeError" in caplog.text
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
+from vendors.tushare_account import opened, serving, tables
 
 from argus_core import (
     Exchange,
@@ -14,7 +15,6 @@ from argus_core import (
     PermissionDenied,
     Symbol,
 )
-from tests.vendors.tushare_account import opened, serving, tables
 
 
 @pytest.fixture(scope="module")

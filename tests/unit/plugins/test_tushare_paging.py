@@ -7,12 +7,12 @@ from datetime import date, datetime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from vendors.tushare_account import bars_of, opened, serving, tables
 
 from argus_core import SHANGHAI, BadData, Kind, Period
 from argus_tushare.answer import Table
 from argus_tushare.interfaces import DAILY, MINUTES, Interface
 from argus_tushare.paging import fetch, fetch_minutes
-from tests.vendors.tushare_account import bars_of, opened, serving, tables
 
 
 class Vendor:

@@ -8,6 +8,7 @@ from datetime import date, datetime
 from random import Random
 
 import pytest
+from vendors.tushare_account import StillClock, bars_of, opened, serving
 
 from argus_core import (
     SHANGHAI,
@@ -20,7 +21,6 @@ from argus_core import (
     Period,
     Symbol,
 )
-from tests.vendors.tushare_account import StillClock, bars_of, opened, serving
 
 APRIL_2026 = StillClock(datetime(2026, 4, 10, 16, 0, tzinfo=SHANGHAI))
 

@@ -12,13 +12,13 @@ from pathlib import Path
 from urllib.request import Request, urlopen
 
 import pytest
+from vendors import tushare_server
+from vendors.tushare_account import StillClock, serving, tables
+from vendors.tushare_query import select
 
 from argus_core import PermissionDenied, SourceUnavailable, Throttled
 from argus_tushare.client import connect
 from argus_tushare.settings import TushareSettings
-from tests.vendors import tushare_server
-from tests.vendors.tushare_account import StillClock, serving, tables
-from tests.vendors.tushare_query import select
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from datetime import date, datetime, time
 
 import pytest
+from vendors.tushare_account import TODAY, bars_of, opened, serving, settings
 
 from argus_core import (
     BARS,
@@ -29,7 +30,6 @@ from argus_core import (
 )
 from argus_tushare import register_source
 from argus_tushare.source import TushareSource
-from tests.vendors.tushare_account import TODAY, bars_of, opened, serving, settings
 
 JANUARY = (date(2024, 1, 2), date(2024, 1, 31))
 EVERY_KIND = (

@@ -13,6 +13,8 @@ from random import Random
 import pandas as pd
 import pytest
 import tushare
+from vendors.tushare_account import TOKEN, StillClock, serving, settings
+from vendors.tushare_faults import FAULTS
 
 from argus_core import (
     SHANGHAI,
@@ -26,8 +28,6 @@ from argus_core import (
     Throttled,
 )
 from argus_tushare.client import connect
-from tests.vendors.tushare_account import TOKEN, StillClock, serving, settings
-from tests.vendors.tushare_faults import FAULTS
 
 FAILURES = {
     "refuse": SourceUnavailable,

@@ -93,7 +93,7 @@ async def test_a_source_fault_fails_over_and_cools_down_as_its_class_says(
 
     await made.fetch(QuotesQuery(symbols=(A,)), ask(clock))
     assert len(first.asked) == 1, "a cooling source is passed over"
-    other = nodes[0].cooling("bars")
+    other = nodes[0].cooling("bars:1d:stock")
     assert (other is not None) is whole, "the cool-down covers what the class says"
     clock.advance(seconds - 0.5)
     again = await made.fetch(QuotesQuery(symbols=(A,)), ask(clock))
@@ -104,7 +104,7 @@ async def test_a_source_fault_fails_over_and_cools_down_as_its_class_says(
     clock.advance(1)
     first.script = [None]
     assert (await made.fetch(QuotesQuery(symbols=(A,)), ask(clock))).found[A].source == "one"
-    assert nodes[0].cooling("quotes") is None
+    assert nodes[0].cooling("quotes:stock") is None
 
 
 async def test_a_success_ends_the_cool_down(clock):
@@ -112,7 +112,7 @@ async def test_a_success_ends_the_cool_down(clock):
     made, nodes = router(clock, first)
     routed = await made.fetch(QuotesQuery(symbols=(A,)), ask(clock))
     assert routed.found[A].source == "one"
-    assert nodes[0].cooling("quotes") is None
+    assert nodes[0].cooling("quotes:stock") is None
     assert nodes[0].counters.last_ok_at == clock.now()
 
 
@@ -176,7 +176,7 @@ async def test_bad_data_is_not_asked_again_at_once_but_stays_a_last_resort(clock
 async def test_the_last_resort_is_taken_at_once_when_every_node_cools_down(clock):
     first = Scripted("one", clock, SourceUnavailable("down"), None)
     made, nodes = router(clock, first)
-    nodes[0].failed("quotes", SourceUnavailable("before"))
+    nodes[0].failed("quotes:stock", SourceUnavailable("before"))
     routed = await made.fetch(QuotesQuery(symbols=(A,)), ask(clock))
     assert routed.found[A].source == "one"
 
@@ -196,14 +196,14 @@ async def test_a_hang_leaves_time_for_the_next_source(clock):
     routed = await made.fetch(QuotesQuery(symbols=(A,)), ask(clock, 0.2))
     assert routed.found[A].source == "two"
     assert routed.trace.attempts[0].error == "TIMEOUT"
-    assert nodes[0].cooling("quotes") is None, "0.1 s is no fair chance: no blame"
+    assert nodes[0].cooling("quotes:stock") is None, "0.1 s is no fair chance: no blame"
 
 
 async def test_a_fair_time_out_is_blamed(clock, monkeypatch):
     monkeypatch.setattr("argus_core.routing.router.FAIR_CHANCE", 0.05)
     made, nodes = router(clock, Scripted("one", clock, 30), Scripted("two", clock))
     await made.fetch(QuotesQuery(symbols=(A,)), ask(clock, 0.2))
-    cooling = nodes[0].cooling("bars")
+    cooling = nodes[0].cooling("bars:1d:stock")
     assert isinstance(cooling.error, SourceTimeout)
 
 
@@ -227,7 +227,7 @@ async def test_a_caller_fault_blames_nobody_and_an_unable_source_is_skipped(cloc
     routed = await made.fetch(QuotesQuery(symbols=(A,)), ask(clock))
     assert routed.found[A].source == "two"
     assert nodes[0].counters.failures == 0
-    assert nodes[0].cooling("quotes") is None
+    assert nodes[0].cooling("quotes:stock") is None
 
 
 async def test_if_every_source_declines_it_is_not_offered(clock):
@@ -261,7 +261,7 @@ async def test_data_that_cannot_be_true_come_from_the_next_source(clock):
     routed = await made.fetch(QuotesQuery(symbols=(A,)), ask(clock))
     assert routed.found[A].source == "two"
     assert routed.trace.attempts[0].error == "BAD_DATA"
-    assert nodes[0].cooling("quotes") is not None
+    assert nodes[0].cooling("quotes:stock") is not None
 
 
 async def test_long_lists_are_split_and_what_came_before_an_error_is_kept(clock):
@@ -361,3 +361,21 @@ async def test_in_flight_is_zero_at_rest_also_after_a_cancel(clock):
         await task
     assert nodes[0].in_flight == 0
     assert nodes[0].counters.failures == 0, "the caller left: nobody is to blame"
+
+
+async def test_what_a_vendor_refuses_for_one_kind_leaves_the_others_alone(clock):
+    (index,) = symbols("000300.SH")
+
+    def stocks_only(query):
+        if index in query.symbols:
+            raise PermissionDenied("no licence for indices")
+        return [first.quote(s) for s in query.symbols]
+
+    first, second = Scripted("one", clock, stocks_only), Scripted("two", clock)
+    made, nodes = router(clock, first, second)
+    routed = await made.fetch(QuotesQuery(symbols=(A, index, B)), ask(clock))
+    assert {k: f.source for k, f in routed.found.items()} == {A: "one", B: "one", index: "two"}
+    assert nodes[0].cooling("quotes:stock") is None
+    assert nodes[0].cooling("quotes:index") is not None
+    await made.fetch(QuotesQuery(symbols=(A, index)), ask(clock))
+    assert first.asked[-1] == (A,), "the refused kind is not asked again, the other is"
