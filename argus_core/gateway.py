@@ -46,6 +46,7 @@ from argus_core.model.query import (
 from argus_core.model.records import Depth, Instrument, Quote, TradingDays
 from argus_core.model.symbol import Exchange, Symbol
 from argus_core.plugins import installed
+from argus_core.renames import Renames
 from argus_core.routing.router import Router
 from argus_core.routing.status import SourceStatus, status_of
 from argus_core.series import Series
@@ -77,6 +78,7 @@ class Gateway:
         self._router = Router(self._parts.routes, clock=self.clock, redactor=self._redactor)
         self._answers = Answers(self._router, self._tiers)
         self._series = Series(self._answers, self._parts.nodes.values(), self.clock)
+        self._renames = Renames(self._answers)
         self._opened: list[Any] = []
         self.started: datetime | None = None
 
@@ -149,12 +151,14 @@ class Gateway:
             raise self._not_offered(query.dataset, error) from None
 
     async def quotes(self, symbols: tuple[Symbol, ...], ask: Ask) -> Answer[Quote]:
-        """The latest quote of each symbol."""
+        """The latest quote of each symbol; a renamed one comes under its present code."""
+        symbols = await self._renames.current(symbols, ask)
         answer = await self.fetch(QuotesQuery(symbols=symbols), ask)
         return await self._settle(symbols, answer, ask)
 
     async def depth(self, symbols: tuple[Symbol, ...], levels: int, ask: Ask) -> Answer[Depth]:
         """Quote, order book and trades of each symbol; fewer levels where the source has fewer."""
+        symbols = await self._renames.current(symbols, ask)
         answer = await self.fetch(DepthQuery(symbols=symbols, levels=levels), ask)
         return await self._settle(symbols, answer, ask)
 
@@ -164,6 +168,7 @@ class Gateway:
         Columns: ``date`` (and before it ``time``, the bar's end, for intraday periods), open,
         high, low, close, volume, turnover, change, change_pct, final.
         """
+        query = replace(query, symbols=await self._renames.current(query.symbols, ask))
         try:
             answer = await self._series.history(query, ask)
         except NotOffered as error:
@@ -172,6 +177,7 @@ class Gateway:
 
     async def instruments(self, symbols: tuple[Symbol, ...], ask: Ask) -> Answer[Instrument]:
         """What each symbol is."""
+        symbols = await self._renames.current(symbols, ask)
         answer = await self.fetch(InstrumentsQuery(symbols=symbols), ask)
         silent = [s for s in symbols if s not in answer.data and s not in answer.errors]
         unknown: dict[str, Failure] = dict.fromkeys(silent, _UNKNOWN)

@@ -22,7 +22,7 @@ from argus_core.errors import (
 )
 from argus_core.gateway import Gateway
 from argus_core.model.ask import Ask, Deadline
-from argus_core.model.query import HistoryQuery, QuotesQuery
+from argus_core.model.query import HistoryQuery, ListingsQuery, QuotesQuery
 
 A, B, C = symbols("600519.SH", "000001.SZ", "600000.SH")
 
@@ -431,6 +431,29 @@ class TestCalendarAndSectors:
         assert members
         assert all(symbol.startswith("688") for symbol in members)
         assert answer.simulated
+
+
+async def test_a_renamed_code_is_answered_under_the_present_one(clock):
+    async with gateway(clock, {"demo": {"plugin": "demo"}}, caches=MEMORY) as argus:
+        table = await argus.fetch(ListingsQuery(exchanges=(Exchange.BJ,)), ask(clock))
+        row = next(row for row in table.data[Exchange.BJ] if row.former_symbols)
+        old = row.former_symbols[0]
+        assert old != row.symbol
+        quotes = await argus.quotes((old, A), ask(clock))
+        assert list(quotes.data) == [row.symbol, A]
+        both = await argus.instruments((old, row.symbol), ask(clock))
+        assert list(both.data) == [row.symbol], "asked once, answered once"
+        query = HistoryQuery(
+            symbols=(old,), period=Period.D1, start=date(2024, 3, 4), end=date(2024, 3, 8)
+        )
+        assert list((await argus.history(query, ask(clock))).data) == [row.symbol]
+
+
+@pytest.mark.usefixtures("toy")
+async def test_without_a_table_an_old_code_is_asked_as_it_is(clock):
+    (old,) = symbols("430047.BJ")
+    async with gateway(clock, toys(one={"has": ["430047.BJ"]})) as argus:
+        assert list((await argus.quotes((old,), ask(clock))).data) == [old]
 
 
 def past_calls():
