@@ -12,6 +12,7 @@ import argparse
 import json
 import math
 import random
+import re
 import subprocess
 import sys
 from collections import Counter, defaultdict
@@ -19,6 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 META = ROOT / "mutants" / "argus_core"
+SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 KILLED = frozenset({"killed", "timeout"})
 FIRST = "argus_core.caching.freshness.x__over__mutmut_1"
 """Any one mutant: asking for it makes all of them, and learns which tests reach which."""
@@ -52,10 +54,10 @@ def _options() -> argparse.Namespace:
 
 def _mutmut(children: int, names: list[str]) -> None:
     command = [sys.executable, "-m", "mutmut", "run", "--max-children", str(children), *names]
-    # Names of mutants and tests only: mutmut's spinner would fill a log with megabytes.
     ran = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
     if ran.returncode:
-        raise SystemExit(ran.stdout[-4000:] + ran.stderr[-4000:])
+        lines = re.split(r"[\r\n]+", ran.stdout + ran.stderr)
+        raise SystemExit("\n".join([text for text in lines if text[:1] not in SPINNER][-80:]))
 
 
 def _verdicts(only: list[str]) -> dict[str, dict[str, str]]:

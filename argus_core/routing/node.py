@@ -211,7 +211,7 @@ class Node:
             return normalise(query, raw, self.source, self._clock.now())
         except (SourceError, NotOffered):
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # some vendors' SDKs end the process in a pinch
             raise SourceUnavailable(
                 f"{self.name} raised {type(error).__name__} instead of answering"
             ) from error

@@ -340,6 +340,16 @@ async def test_an_unexpected_exception_is_named_by_class_only(clock):
     assert "ValueError" in routed.trace.attempts[0].reason
 
 
+async def test_a_vendor_that_wants_to_end_the_process_does_not(clock):
+    def leave(_query):
+        raise SystemExit(1)
+
+    routed_by, _ = router(clock, Scripted("one", clock, leave), Scripted("two", clock))
+    routed = await routed_by.fetch(QuotesQuery(symbols=(A,)), ask(clock))
+    assert routed.found[A].source == "two"
+    assert "SystemExit" in routed.trace.attempts[0].reason
+
+
 async def test_some_symbols_failing_everywhere_do_not_spoil_the_others(clock):
     first = Scripted("one", clock, None, SourceUnavailable("reset"))
     first.symbols_per_call = 1
