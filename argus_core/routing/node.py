@@ -9,9 +9,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-import anyio
-from anyio import to_thread
-
 from argus_core.clock import Clock
 from argus_core.errors import BadData, NotOffered, SourceError, SourceUnavailable
 from argus_core.extend.source import Source
@@ -19,6 +16,7 @@ from argus_core.market.kinds import kind_of
 from argus_core.market.normalise import Reading, normalise
 from argus_core.model.query import BarsQuery, Query
 from argus_core.model.symbol import Exchange, Kind, Symbol
+from argus_core.routing.threads import Threads
 
 EVERYTHING = "*"
 """The scope under which a cool-down covers the whole node."""
@@ -88,11 +86,9 @@ class Node:
         self._tell = tell
         self._cooling: dict[str, Cooling] = {}
         self._offers = type(source).offers()
-        self._calls = anyio.CapacityLimiter(source.max_concurrency)
-        # A thread cannot be cancelled: a call that its caller gave up keeps its token, and so
-        # counts as in flight, until the vendor really returns.
-        self._threads = anyio.CapacityLimiter(source.max_concurrency)
+        self._calls = asyncio.Semaphore(source.max_concurrency)
         self._async_calls = 0
+        self._threads = Threads(source.max_concurrency)
 
     @property
     def name(self) -> str:
@@ -107,7 +103,7 @@ class Node:
     @property
     def in_flight(self) -> int:
         """Calls under way, abandoned ones included."""
-        return self._async_calls + int(self._threads.borrowed_tokens)
+        return self._async_calls + self._threads.busy
 
     def serves(self, query: Query) -> tuple[str, ...]:
         """The keys of the query that this source says it can answer."""
@@ -206,8 +202,7 @@ class Node:
         method: Callable[[Any], Any] = getattr(self.source, query.dataset)
         self.counters.calls += 1
         try:
-            async with self._calls:
-                raw = await self._run(method, query)
+            raw = await self._run(method, query)
             return normalise(query, raw, self.source, self._clock.now())
         except (SourceError, NotOffered):
             raise
@@ -218,14 +213,13 @@ class Node:
 
     async def _run(self, method: Callable[[Any], Any], query: Query) -> Any:
         if not inspect.iscoroutinefunction(method):
-            return await to_thread.run_sync(
-                method, query, limiter=self._threads, abandon_on_cancel=True
-            )
-        self._async_calls += 1
-        try:
-            return await method(query)
-        finally:
-            self._async_calls -= 1
+            return await self._threads.run(method, query)
+        async with self._calls:
+            self._async_calls += 1
+            try:
+                return await method(query)
+            finally:
+                self._async_calls -= 1
 
 
 def _scopes(query: Query, keys: Iterable[str]) -> dict[str, tuple[str, ...]]:

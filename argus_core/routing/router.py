@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_result, wait_random_exponential
@@ -60,10 +60,14 @@ class _Walk:
     errors: list[SourceError] = field(default_factory=list[SourceError])
     declined: bool = False
     """Whether a source was asked and said that it cannot answer such a question."""
-    served: bool = False
-    """Whether any node of the route can answer such a question at all."""
     failed: bool = False
     """Whether any node failed, in whatever round."""
+
+    @property
+    def served(self) -> frozenset[str]:
+        """The keys that some node of the route says it can answer."""
+        nodes = (member.node for pool in self.pools for member in pool.members)
+        return frozenset(key for node in nodes for key in node.serves(self.query))
 
     @property
     def pending(self) -> tuple[str, ...]:
@@ -71,8 +75,16 @@ class _Walk:
 
     @property
     def unheard(self) -> tuple[str, ...]:
-        """Pending keys about which no working node has spoken."""
-        return tuple(key for key in self.pending if key not in self.absent)
+        """Pending keys that could be answered and about which no working node has spoken."""
+        pending = [key for key in self.pending if key not in self.absent]
+        if not pending:
+            return ()
+        served = self.served
+        return tuple(key for key in pending if key in served)
+
+    def wanted(self, heard: Container[str]) -> tuple[str, ...]:
+        """Pending keys about which no node of the present pool has spoken."""
+        return tuple(key for key in self.pending if key not in heard)
 
 
 class Router:
@@ -129,44 +141,45 @@ class Router:
         """One way down the route. A desperate round also asks cooling nodes that allow it."""
         for place, pool in enumerate(walk.pools):
             tried: set[str] = set()
-            while walk.pending and walk.deadline.remaining > 0:
+            heard: set[str] = set()  # what one node of a pool does not have, its peers have not
+            while (keys := walk.wanted(heard)) and walk.deadline.remaining > 0:
                 if desperate and not walk.unheard:
                     return
-                candidates = self._candidates(walk, pool, tried, desperate=desperate)
+                query = walk.query.only(keys)
+                candidates = self._candidates(walk, pool, query, tried, desperate=desperate)
                 if not candidates:
                     break
                 member = pool.pick(candidates)
                 tried.add(member.name)
-                left = len(candidates) + self._able(walk, place + 1, desperate=desperate)
+                left = len(candidates) + self._able(walk, place + 1, query, desperate=desperate)
                 share = walk.deadline.remaining / left
-                reply = await self._attempt(walk, pool, member, share, desperate=desperate)
-                if reply.error is None and not reply.faults:
-                    break
+                query = query.only(member.node.ready(query, desperate=desperate))
+                reply = await self._attempt(walk, pool, member, query, share)
+                heard.update(key for key in reply.asked if key not in reply.faults)
 
-    def _able(self, walk: _Walk, begin: int, *, desperate: bool) -> int:
+    def _able(self, walk: _Walk, begin: int, query: Query, *, desperate: bool) -> int:
         """Nodes further down the route that could still be asked."""
         return sum(
-            len(self._candidates(walk, pool, set(), desperate=desperate, note=False))
+            bool(member.node.ready(query, desperate=desperate))
             for pool in walk.pools[begin:]
+            for member in pool.members
         )
 
     def _candidates(
-        self, walk: _Walk, pool: Pool, tried: set[str], *, desperate: bool, note: bool = True
+        self, walk: _Walk, pool: Pool, query: Query, tried: set[str], *, desperate: bool
     ) -> list[Member]:
         """Members that may be asked now; what keeps the others out is noted in the trace."""
-        rest = walk.query.only(walk.pending)
         able: list[Member] = []
         for member in pool.members:
             if member.name in tried:
                 continue
-            reason = self._obstacle(member.node, rest, desperate=desperate)
-            walk.served = walk.served or reason is None or reason.startswith("cooling")
+            reason = self._obstacle(member.node, query, desperate=desperate)
             if reason is None:
                 able.append(member)
-            elif note:
-                skip = Skip(source=member.name, pool=pool.name, reason=reason)
-                if skip not in walk.trace.skipped:
-                    walk.trace.skipped.append(skip)
+                continue
+            skip = Skip(source=member.name, pool=pool.name, reason=reason)
+            if skip not in walk.trace.skipped:
+                walk.trace.skipped.append(skip)
         return able
 
     def _obstacle(self, node: Node, query: Query, *, desperate: bool) -> str | None:
@@ -182,11 +195,10 @@ class Router:
         return f"cooling down {seconds} s after {cooling.error.code}"
 
     async def _attempt(
-        self, walk: _Walk, pool: Pool, member: Member, share: float, *, desperate: bool
+        self, walk: _Walk, pool: Pool, member: Member, query: Query, share: float
     ) -> Reply:
         """One call to one node within ``share`` seconds, noted in trace, node and balancer."""
         node = member.node
-        query = walk.query.only(node.ready(walk.query.only(walk.pending), desperate=desperate))
         began, started_ms = self._clock.monotonic(), walk.deadline.elapsed_ms
         reply = Reply()
         try:
@@ -267,7 +279,7 @@ class Router:
             return Failure(code="BAD_DATA", message=self._redactor.foreign(walk.faults[key]))
         if key in walk.absent:
             return None
-        if not walk.served or (walk.declined and not walk.failed):
+        if key not in walk.served or (walk.declined and not walk.failed):
             return Failure(code=NotOffered.code, message="no source of the route offers this")
         if walk.deadline.remaining <= 0:
             return DeadlineExceeded(

@@ -86,7 +86,7 @@ def sick(query):
 async def until(condition):
     """Wait, without a fixed time, for what another thread does."""
     async with asyncio.timeout(10):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - a thread tells no event of the loop
             await asyncio.sleep(0.001)
 
 

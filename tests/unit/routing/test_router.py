@@ -389,3 +389,13 @@ async def test_what_a_vendor_refuses_for_one_kind_leaves_the_others_alone(clock)
     assert nodes[0].cooling("quotes:index") is not None
     await made.fetch(QuotesQuery(symbols=(A, index)), ask(clock))
     assert first.asked[-1] == (A,), "the refused kind is not asked again, the other is"
+
+
+async def test_a_key_that_nobody_covers_is_not_supported_and_spoils_nothing(clock):
+    first = Scripted("one", clock)
+    first.exchanges = frozenset({Exchange.SH})
+    made, _ = router(clock, first)
+    routed = await made.fetch(QuotesQuery(symbols=(A, B)), ask(clock))
+    assert set(routed.found) == {A}
+    assert routed.failures[B].code == "NOT_SUPPORTED"
+    assert len(first.asked) == 1
