@@ -10,11 +10,14 @@ from typing import Any
 from argus_core.caching.entry import Entry
 from argus_core.caching.flights import Flights
 from argus_core.caching.tiers import Tiers, decode, keys_of
-from argus_core.errors import ArgusError, DeadlineExceeded
+from argus_core.errors import AllSourcesFailed, ArgusError, DeadlineExceeded
 from argus_core.model.answer import Answer, Failure, Provenance, Trace
 from argus_core.model.ask import Ask, Deadline
 from argus_core.model.query import Query
 from argus_core.routing.router import Routed, Router
+
+MARGIN = 0.05
+"""Seconds by which a flight ends before its leader's deadline, to hand over what it has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,8 @@ class _Landing:
 
     routed: Routed
     entries: dict[str, Entry]
+    late: bool
+    """Whether the flight ended because its time was up."""
 
 
 @dataclass(slots=True)
@@ -35,6 +40,7 @@ class _Draft:
     provenance: dict[str, Provenance] = field(default_factory=dict[str, Provenance])
     traces: list[Trace] = field(default_factory=list[Trace])
     absent: dict[str, Provenance] = field(default_factory=dict[str, Provenance])
+    unsure: set[str] = field(default_factory=set[str])
     raised: list[BaseException] = field(default_factory=list[BaseException])
 
     def finished(self) -> Answer[Any]:
@@ -47,6 +53,7 @@ class _Draft:
             errors={key: self.errors[key] for key in keys if key in self.errors},
             provenance={key: self.provenance[key] for key in keys if key in self.provenance},
             absent={key: self.absent[key] for key in keys if key in self.absent},
+            unsure=frozenset(self.unsure),
             traces=tuple(self.traces),
         )
 
@@ -98,30 +105,41 @@ class Answers:
 
         async def work(texts: tuple[str, ...]) -> _Landing:
             part = query.only(tuple(by_text[text] for text in texts))
-            routed = await self._router.fetch(part, deadline)
-            return _Landing(routed, await self._tiers.put(part, routed.found))
+            # A little sooner than its waiters, so that what a slow route has found still counts.
+            own = deadline.sooner(MARGIN)
+            routed = await self._router.fetch(part, own)
+            late = own.remaining <= MARGIN / 10
+            return _Landing(routed, await self._tiers.put(part, routed.found), late)
 
         landed, _ = await self._flights.share(tuple(by_text), work, deadline.remaining)
         again: list[str] = []
         for task in dict.fromkeys(landed.values()):
             keys = [by_text[text] for text, other in landed.items() if other is task]
             error = _error_of(task)
+            # A flight that ran out of time was led by a hastier asker if there is time left here.
+            hasty = deadline.remaining > 2 * MARGIN
             if error is None:
-                _book(draft, task.result(), keys)
-            elif isinstance(error, DeadlineExceeded) and deadline.remaining > 0:
-                again.extend(keys)  # a hastier asker led that flight; there is time left here
+                late = [key for key in keys if hasty and _late(task.result(), key)]
+                _book(draft, task.result(), [key for key in keys if key not in late])
+                again.extend(late)
+            elif isinstance(error, DeadlineExceeded) and hasty:
+                again.extend(keys)
             else:
                 _blame(draft, error, keys)
-        late = [key for text, key in by_text.items() if text not in landed]
-        if late:
-            _blame(draft, DeadlineExceeded("the deadline passed before a source answered"), late)
+        lost = [key for text, key in by_text.items() if text not in landed]
+        if lost:
+            _blame(draft, DeadlineExceeded("the deadline passed before a source answered"), lost)
         return again
 
 
 def _error_of(task: asyncio.Task[Any]) -> BaseException | None:
-    if task.cancelled():
-        return DeadlineExceeded("the gateway is closing")
-    return task.exception()
+    return AllSourcesFailed("the gateway is closing") if task.cancelled() else task.exception()
+
+
+def _late(landing: _Landing, key: str) -> bool:
+    """True if the flight ended for lack of time before every source was heard about the key."""
+    routed = landing.routed
+    return landing.late and (key in routed.failures or key in routed.unsure)
 
 
 def _book(draft: _Draft, landing: _Landing, keys: Iterable[str]) -> None:
@@ -137,6 +155,8 @@ def _book(draft: _Draft, landing: _Landing, keys: Iterable[str]) -> None:
             draft.errors[key] = routed.failures[key]
         else:
             silent = routed.absent[key]
+            if key in routed.unsure:
+                draft.unsure.add(key)
             draft.absent[key] = Provenance(
                 source=silent.source,
                 fetched_at=silent.fetched_at,

@@ -14,10 +14,12 @@ from argus_core.errors import ConfigError, PluginError
 from argus_core.extend.authenticator import Authenticator
 from argus_core.extend.cache import Cache
 from argus_core.extend.source import Source
-from argus_core.plugins import Plugins, read_settings, secrets_of
+from argus_core.plugins import Plugins, read_settings
 from argus_core.routing.node import Node
 from argus_core.routing.pool import Member, Pool, RouteTable
 from argus_core.telemetry.alerts import Alerts
+from argus_core.telemetry.redact import Redactor
+from argus_core.telemetry.secrets import Secrets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +50,7 @@ def assemble(config: Config, *, clock: Clock, random: Random) -> Parts:
         authenticators=tuple(builder.authenticators()),
         alerts=alerts,
         plugins=builder.plugins,
-        secrets=frozenset(builder.secrets),
+        secrets=frozenset(builder.secrets.known),
     )
 
 
@@ -58,7 +60,7 @@ class _Builder:
         self.clock = clock
         self.random = random
         self.plugins = Plugins()
-        self.secrets: set[str] = set()
+        self.secrets = Secrets(config.environ, config.directory)
 
     def each(self, kind: str, table: str, tables: Mapping[str, PluginTable]) -> Iterable[Any]:
         """One instance per table ``[table.NAME]``."""
@@ -68,19 +70,25 @@ class _Builder:
             yield self.make(cls, name, entry.settings, where)
 
     def make(self, cls: type[Any], name: str, table: Mapping[str, Any], where: str) -> Any:
-        settings = read_settings(cls, table, where=where, environ=self.config.environ)
-        self.secrets.update(secrets_of(settings))
+        settings = read_settings(cls, table, where=where, secrets=self.secrets)
         extra: tuple[Path, ...] = ()
         if issubclass(cls, Authenticator):
             extra = (self.config.server.data_dir,)
+        return self.built(cls, where, name, settings, self.clock, *extra)
+
+    def built(self, cls: type[Any], where: str, *arguments: object) -> Any:
+        """An instance of a plugin's class; what its constructor raises tells no secret."""
         try:
-            return cls(name, settings, self.clock, *extra)
-        except ConfigError:
-            raise
-        except Exception as error:
+            return cls(*arguments)
+        except ConfigError as error:
+            raise self.secrets.redacted(error) from None
+        except (Exception, SystemExit) as error:
+            text = str(error)
+            clean = Redactor(self.secrets.known).foreign(text)
+            # The chain shows the plugin's author the line, but it also prints the message.
             raise PluginError(
-                f"{cls.__name__} cannot be made: {type(error).__name__}", where=where
-            ) from error
+                f"{cls.__name__} cannot be made: {type(error).__name__}: {clean}", where=where
+            ) from (error if clean == text else None)
 
     def nodes(self, alerts: Alerts) -> dict[str, Node]:
         nodes: dict[str, Node] = {}
@@ -111,7 +119,7 @@ class _Builder:
             balancer = None
             if table.balancer is not None:
                 cls = self.plugins.load("balancer", table.balancer, where)
-                balancer = cls(Random(self.random.getrandbits(64)))
+                balancer = self.built(cls, where, Random(self.random.getrandbits(64)))
             pools[name] = Pool(name, members, balancer)
         for name in self.config.sources:
             # A disabled source stays a name that routes may hold; it has nobody to ask.

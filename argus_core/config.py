@@ -6,23 +6,25 @@ plugin's ``Settings`` once it is loaded (:mod:`argus_core.plugins`).
 
 from __future__ import annotations
 
-import difflib
 import os
 import tomllib
-from collections.abc import Generator, Iterable, Mapping
-from contextlib import contextmanager
+import unicodedata
+from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from argus_core.errors import ConfigError
 from argus_core.extend.source import DATASETS
 from argus_core.model.period import Period
 from argus_core.model.symbol import Exchange
+from argus_core.telemetry.mistakes import as_table, made, nearest, unknown
 
 _RULES = "_rules"
+_NAMED = ("sources", "pools", "caches", "alerters")
+_LONGEST_NAME = 64
 _ENVIRONMENT = {
     "ARGUS_HOST": "host",
     "QMT_DATA_AGENT_PORT": "port",
@@ -85,8 +87,10 @@ class AuthTable(BaseModel):
     @model_validator(mode="after")
     def _only_named_tables(self) -> Self:
         for key, value in (self.model_extra or {}).items():
-            if key not in self.plugins or not isinstance(value, dict):
-                raise ValueError(_unknown(key, ["plugins", *self.plugins]))
+            if key not in self.plugins:
+                raise ValueError(unknown(key, ["plugins", *self.plugins]))
+            if not isinstance(value, dict):
+                raise ValueError(f"{key} must be a table, [auth.{key}]")  # noqa: TRY004 - pydantic's
         return self
 
 
@@ -139,6 +143,9 @@ class RouteRule(Table):
     pools: tuple[str, ...] = Field(min_length=1, description="Pools, in failover order.")
 
 
+_Route = Annotated[tuple[str, ...], Field(min_length=1)]
+
+
 class Routes(Table):
     """Failover order: for each dataset the pools to ask, best first."""
 
@@ -147,21 +154,22 @@ class Routes(Table):
     rules: dict[str, tuple[RouteRule, ...]] = Field(default_factory=dict)
 
     @classmethod
-    def parse(cls, table: Mapping[str, Any]) -> Routes:
+    def parse(cls, table: Mapping[str, Any], where: str) -> Routes:
         """The routes of the ``[routes]`` table, whose keys are ``default``, datasets and rules."""
         known = ["default", *DATASETS, *(name + _RULES for name in DATASETS)]
-        for key in table:
+        place = f"{where}, [routes]"
+        lists: dict[str, tuple[str, ...]] = {}
+        rules: dict[str, tuple[RouteRule, ...]] = {}
+        for key, value in table.items():
             if key not in known:
-                raise ConfigError(
-                    _unknown(key, known),
-                    where="[routes]",
-                    fix="name a dataset: " + ", ".join(known),
-                )
-        rules = {k.removesuffix(_RULES): v for k, v in table.items() if k.endswith(_RULES)}
-        plain = {k: v for k, v in table.items() if k in DATASETS}
-        return cls.model_validate(
-            {"default": table.get("default", ()), "by_dataset": plain, "rules": rules}
-        )
+                fix = "name a dataset: " + ", ".join(known)
+                raise ConfigError(unknown(key, known), where=place, fix=fix)
+            if key.endswith(_RULES):
+                rules[key.removesuffix(_RULES)] = tuple(_rules(key, value, where))
+            else:
+                lists[key] = made(_Route, value, place, key)
+        default = lists.pop("default", ())
+        return cls(default=default, by_dataset=lists, rules=rules)
 
     def all_routes(self) -> Iterable[tuple[str, tuple[str, ...]]]:
         """Every route with the key that defines it."""
@@ -183,6 +191,7 @@ class Config(Table):
     caches: dict[str, PluginTable] = Field(default_factory=dict)
     alerters: dict[str, PluginTable] = Field(default_factory=dict)
     where: str = "plugins.toml"
+    directory: Path = Path()
     environ: Mapping[str, str] = Field(default_factory=dict, repr=False)
 
     @classmethod
@@ -202,43 +211,101 @@ class Config(Table):
             ) from None
         except tomllib.TOMLDecodeError as error:
             raise ConfigError(f"not valid TOML: {error}", where=str(path)) from None
-        config = cls.parse(table, environ, where=str(path))
+        config = cls.parse(table, environ, where=str(path), directory=path.parent)
         data_dir = path.parent / config.server.data_dir
         return config.with_server(data_dir=data_dir)
 
     @classmethod
     def parse(
-        cls, table: Mapping[str, Any], environ: Mapping[str, str], where: str = "plugins.toml"
+        cls,
+        table: Mapping[str, Any],
+        environ: Mapping[str, str],
+        where: str = "plugins.toml",
+        directory: Path = Path(),
     ) -> Config:
-        """The configuration in a mapping shaped like plugins.toml."""
-        known = [name for name in cls.model_fields if name not in ("where", "environ")]
-        for key in table:
-            if key not in known:
-                raise ConfigError(
-                    _unknown(key, known), where=where, fix="known tables: " + ", ".join(known)
-                )
-        server = dict(table.get("server", {}))
+        """The configuration in a mapping shaped like plugins.toml.
+
+        ``directory`` is where the relative paths of secret files start.
+        """
+        given = _tables(table, where)
+        server = dict(given.get("server", {}))
         for variable, key in _ENVIRONMENT.items():
             if environ.get(variable):
                 server[key] = environ[variable]
-        with _explained(where):
-            routes = Routes.parse(table.get("routes", {}))
-            config = cls.model_validate(
-                {**table, "server": server, "routes": routes, "where": where, "environ": environ}
-            )
+        config = cls(
+            server=made(ServerTable, server, f"{where}, [server]"),
+            auth=made(AuthTable, given.get("auth", {}), f"{where}, [auth]"),
+            sources=_each(SourceTable, given, "sources", where),
+            pools=_each(PoolTable, given, "pools", where),
+            routes=Routes.parse(given.get("routes", {}), where),
+            caches=_each(PluginTable, given, "caches", where),
+            alerters=_each(PluginTable, given, "alerters", where),
+            where=where,
+            directory=directory,
+            environ=environ,
+        )
         return _checked(_with_default_route(config))
 
     def with_server(self, **changes: Any) -> Config:
         """The same configuration with some keys of ``[server]`` replaced."""
         given = {key: value for key, value in changes.items() if value is not None}
-        with _explained("the command line"):
-            server = ServerTable.model_validate({**self.server.model_dump(), **given})
+        server = made(ServerTable, {**self.server.model_dump(), **given}, "the command line")
         return self.model_copy(update={"server": server})
 
     @property
     def enabled(self) -> dict[str, SourceTable]:
         """The sources that are switched on."""
         return {name: table for name, table in self.sources.items() if table.enabled}
+
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+def _tables(table: Mapping[str, Any], where: str) -> dict[str, dict[str, Any]]:
+    """The top level of the file, where each key is a table that the core knows."""
+    known = ["server", "auth", "routes", *_NAMED]
+    for key in table:
+        if key not in known:
+            fix = "known tables: " + ", ".join(known)
+            raise ConfigError(unknown(key, known), where=where, fix=fix)
+    return {key: as_table(value, f"{where}, [{key}]") for key, value in table.items()}
+
+
+def _each(
+    kind: type[_Model], given: Mapping[str, dict[str, Any]], section: str, where: str
+) -> dict[str, _Model]:
+    """The tables ``[section.NAME]``, by name."""
+    tables: dict[str, _Model] = {}
+    for name, value in given.get(section, {}).items():
+        if trouble := _unfit(name):
+            raise ConfigError(
+                f"the name {name[:_LONGEST_NAME]!r} {trouble}",
+                where=f"{where}, [{section}]",
+                fix="rename it: answers, logs and metrics carry this name",
+            )
+        tables[name] = made(kind, value, f"{where}, [{section}.{name}]")
+    return tables
+
+
+def _unfit(name: str) -> str | None:
+    if not name.strip():
+        return "is empty"
+    if len(name) > _LONGEST_NAME:
+        return f"is longer than {_LONGEST_NAME} characters"
+    if any(unicodedata.category(c) in {"Cc", "Cf", "Cs", "Zl", "Zp"} for c in name):
+        return "holds a control character"
+    return None
+
+
+def _rules(key: str, value: object, where: str) -> Iterable[RouteRule]:
+    if not isinstance(value, list | tuple):
+        raise ConfigError(
+            f"{key} must be a list of tables",
+            where=f"{where}, [routes]",
+            fix=f"write [[routes.{key}]] above the keys of each rule",
+        )
+    for number, rule in enumerate(cast("list[Any]", value), 1):
+        yield made(RouteRule, rule, f"{where}, [[routes.{key}]] number {number}")
 
 
 def _with_default_route(config: Config) -> Config:
@@ -272,52 +339,7 @@ def _known(name: str, names: Iterable[str], where: str) -> None:
     names = list(names)
     if name not in names:
         raise ConfigError(
-            f"{name!r} is neither a source nor a pool" + _nearest(name, names),
+            f"{name!r} is neither a source nor a pool" + nearest(name, names),
             where=where,
             fix="defined names: " + (", ".join(names) or "none"),
         )
-
-
-def _nearest(word: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f"; did you mean {near[0]!r}?" if near else ""
-
-
-def _unknown(key: str, known: Iterable[str]) -> str:
-    known = list(known)
-    return f"unknown key {key!r}" + _nearest(key, known)
-
-
-@contextmanager
-def _explained(where: str) -> Generator[None]:
-    """Turns pydantic's findings into one ConfigError that names table, key and remedy."""
-    try:
-        yield
-    except ValidationError as error:
-        raise explain(error, where) from None
-
-
-def explain(error: ValidationError, where: str, known: Iterable[str] = ()) -> ConfigError:
-    """The first finding of a validation as a :class:`ConfigError`, without any value."""
-    found = error.errors(include_input=False, include_url=False)[0]
-    path = [str(part) for part in found["loc"]]
-    key = path[-1] if path else ""
-    place = ".".join(path[:-1])
-    table = f"{where}, [{place}]" if place else where
-    if found["type"] == "extra_forbidden":
-        names = list(known) or _keys_at(path[:-1])
-        return ConfigError(_unknown(key, names), where=table, fix="known keys: " + ", ".join(names))
-    message = found["msg"].removeprefix("Value error, ")
-    if found["type"] == "value_error" and not known and key:
-        return ConfigError(message, where=f"{where}, [{'.'.join(path)}]", fix="correct this table")
-    return ConfigError(f"{key}: {message}" if key else message, where=table, fix="correct this key")
-
-
-def _keys_at(path: list[str]) -> list[str]:
-    tables: dict[str, type[BaseModel]] = {
-        "server": ServerTable,
-        "pools": PoolTable,
-        "rules": RouteRule,
-    }
-    model = tables.get(path[0], Config) if path else Config
-    return list(model.model_fields)

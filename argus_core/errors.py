@@ -31,8 +31,12 @@ Each class carries its own policy, so the router never asks for a class by name.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
+
+A_DAY = 86400.0
+"""The longest that a vendor's word may keep a source from being asked, in seconds."""
 
 
 class ArgusError(Exception):
@@ -129,7 +133,8 @@ class SourceError(ArgusError):
         self, message: str, *, retry_after: float | None = None, details: Any = None
     ) -> None:
         super().__init__(message, details=details)
-        self.retry_after = retry_after
+        usable = retry_after is not None and 0 <= retry_after < math.inf
+        self.retry_after = min(retry_after, A_DAY) if usable and retry_after is not None else None
 
     @property
     def cool_seconds(self) -> float:

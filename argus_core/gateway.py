@@ -22,15 +22,18 @@ from argus_core.checks import Check, check
 from argus_core.clock import Clock
 from argus_core.config import Config
 from argus_core.errors import (
+    AllSourcesFailed,
     ArgusError,
     BadCredentials,
     BadParameter,
+    ConfigError,
     NotOffered,
     PluginError,
     UnknownSymbol,
 )
 from argus_core.extend.authenticator import Authenticator, Presented, Principal
 from argus_core.market import calendar, sectors
+from argus_core.market.kinds import kind_of
 from argus_core.model.answer import Answer, Failure, Provenance
 from argus_core.model.ask import Ask
 from argus_core.model.query import (
@@ -44,7 +47,7 @@ from argus_core.model.query import (
     SectorsQuery,
 )
 from argus_core.model.records import Depth, Instrument, Quote, TradingDays
-from argus_core.model.symbol import Exchange, Symbol
+from argus_core.model.symbol import Exchange, Kind, Symbol
 from argus_core.plugins import installed
 from argus_core.renames import Renames
 from argus_core.routing.router import Router
@@ -56,6 +59,8 @@ log = logging.getLogger("argus")
 
 OFFLINE_CALENDAR = "exchange_calendars"
 """What answers name as the source of trading dates that no configured source knew."""
+OPENING = 60.0
+"""Seconds that a source may take to open."""
 NO_DATA = "NO_DATA"
 """The code of a symbol that is not known to be wrong, but about which no source says anything."""
 
@@ -70,6 +75,12 @@ class Gateway:
     def __init__(
         self, config: Config, *, clock: Clock | None = None, random: Random | None = None
     ) -> None:
+        if not config.enabled:
+            raise ConfigError(
+                "no source is configured",
+                where=f"{config.where}, [sources]",
+                fix='add a table such as [sources.demo] with plugin = "demo"; see `argus plugins`',
+            )
         self.config = config
         self.clock = clock or Clock()
         self._parts = assemble(config, clock=self.clock, random=random or Random())
@@ -78,7 +89,7 @@ class Gateway:
         self._router = Router(self._parts.routes, clock=self.clock, redactor=self._redactor)
         self._answers = Answers(self._router, self._tiers)
         self._series = Series(self._answers, self._parts.nodes.values(), self.clock)
-        self._renames = Renames(self._answers)
+        self._renames = Renames(self._answers, self.clock)
         self._opened: list[Any] = []
         self.started: datetime | None = None
 
@@ -98,7 +109,11 @@ class Gateway:
             # Building the offline calendar takes a second, which no request should wait for; it
             # changes the process' warning filters for that second, so no thread may do it.
             calendar.preload()
-            await asyncio.gather(*(self._open(name) for name in self._parts.nodes))
+            opening = [self._open(name) for name in self._parts.nodes]
+            # All of them end, well or badly, before anything is closed again.
+            for failure in await asyncio.gather(*opening, return_exceptions=True):
+                if isinstance(failure, BaseException):
+                    raise failure
         except BaseException:
             await self._close()
             raise
@@ -118,7 +133,8 @@ class Gateway:
             return
         self._opened.append(node.source)
         try:
-            await node.source.open()
+            async with asyncio.timeout(OPENING):
+                await node.source.open()
         except Exception as error:  # noqa: BLE001 - a plugin may raise anything
             # A source that failed to open says why in its own words, which may hold a secret.
             reason = self._redactor.foreign(f"{type(error).__name__}: {error}")
@@ -179,9 +195,8 @@ class Gateway:
         """What each symbol is."""
         symbols = await self._renames.current(symbols, ask)
         answer = await self.fetch(InstrumentsQuery(symbols=symbols), ask)
-        silent = [s for s in symbols if s not in answer.data and s not in answer.errors]
-        unknown: dict[str, Failure] = dict.fromkeys(silent, _UNKNOWN)
-        return _with(symbols, answer, errors=unknown)
+        lost = {s: _UNHEARD if s in answer.unsure else _UNKNOWN for s in answer.absent}
+        return _with(symbols, answer, errors=lost)
 
     async def trading_days(
         self, exchanges: tuple[Exchange, ...], start: date, end: date, ask: Ask
@@ -195,7 +210,7 @@ class Gateway:
         try:
             answer = await self._answers.fetch(query, ask)
         except ArgusError as error:
-            log.info("no source answered calendar: %s", error.code)
+            log.debug("no source answered calendar: %s", error.code)
         missing = [exchange for exchange in exchanges if exchange not in answer.data]
         if not missing:
             return answer
@@ -215,7 +230,7 @@ class Gateway:
         try:
             answer = await self._answers.fetch(SectorsQuery(sectors=(name,)), ask)
         except ArgusError as error:
-            log.info("no source answered sectors: %s", error.code)
+            log.debug("no source answered sectors: %s", error.code)
         else:
             if name in answer.data:
                 return answer
@@ -286,35 +301,59 @@ class Gateway:
         ask: Ask,
         empty: pl.DataFrame | None = None,
     ) -> Answer[Any]:
-        """Say of every symbol without a value whether it is unknown or merely without data."""
-        silent = [s for s in symbols if s not in answer.data and s not in answer.errors]
+        """Say of every symbol without a value whether it is unknown or merely without data.
+
+        ``empty`` is what a symbol gets that an instrument table knows.
+        """
+        silent = tuple(s for s in symbols if s not in answer.data and _untold(answer, s))
         if not silent:
             return answer
-        unknown = await self._unknown(tuple(silent), ask)
-        errors: dict[str, Failure] = dict.fromkeys(unknown, _UNKNOWN)
-        bare = [symbol for symbol in silent if symbol not in unknown]
-        if empty is None:
-            errors.update(dict.fromkeys(bare, _NO_DATA))
-            bare = []
-        return _with(symbols, answer, errors=errors, data=dict.fromkeys(bare, empty))
+        known, unknown = await self._looked_up(silent, ask)
+        errors: dict[str, Failure] = {}
+        data: dict[str, Any] = {}
+        for symbol in silent:
+            if symbol in known and empty is not None:
+                data[symbol] = empty
+            elif symbol in answer.unsure:
+                errors[symbol] = _UNHEARD
+            elif symbol in unknown:
+                errors[symbol] = _UNKNOWN
+            else:
+                errors[symbol] = answer.errors.get(symbol, _NO_DATA)
+        return _with(symbols, answer, errors=errors, data=data)
 
-    async def _unknown(self, symbols: tuple[Symbol, ...], ask: Ask) -> tuple[Symbol, ...]:
-        """Those symbols that an instrument table was asked for and does not hold."""
+    async def _looked_up(
+        self, symbols: tuple[Symbol, ...], ask: Ask
+    ) -> tuple[set[Symbol], set[Symbol]]:
+        """The symbols that an instrument table knows, and those that it was asked for and lacks."""
         try:
             table = await self._answers.fetch(InstrumentsQuery(symbols=symbols), ask)
         except ArgusError as error:
-            log.info("no instrument table at hand: %s", error.code)
-            return ()
-        return tuple(s for s in symbols if s not in table.data and s not in table.errors)
+            log.debug("no instrument table at hand: %s", error.code)
+            return set(), set()
+        known = {s for s in symbols if s in table.data}
+        return known, {s for s in symbols if s in table.absent and s not in table.unsure}
 
     def _not_offered(self, dataset: str, error: NotOffered) -> NotOffered:
         """The same refusal with the names of the installed plugins that offer the dataset."""
+        dataset = (error.details or {}).get("dataset", dataset)
         able = sorted({plugin.name for plugin in installed() if dataset in plugin.offers})
         return NotOffered(error.message, details={"dataset": dataset, "offered_by": able})
 
 
 _UNKNOWN = Failure(code="NOT_FOUND", message="no such symbol in the instrument table")
+_UNHEARD = Failure(
+    code=AllSourcesFailed.code,
+    message="the sources that answered do not have it, and others could not be heard",
+)
 _NO_DATA = Failure(code=NO_DATA, message="no source has data for this symbol")
+
+
+def _untold(answer: Answer[Any], symbol: Symbol) -> bool:
+    """True if nothing final is known of a symbol: no error, or one only because it is odd."""
+    failure = answer.errors.get(symbol)
+    odd = kind_of(symbol) is Kind.UNKNOWN
+    return failure is None or (odd and failure.code == NotOffered.code)
 
 
 def _with(
@@ -327,9 +366,15 @@ def _with(
     """The answer with more outcomes, in the asker's order; raises if every symbol is unknown."""
     merged = {**answer.errors, **errors}
     values = {**answer.data, **(data or {})}
-    if not values and merged and all(f.code == UnknownSymbol.code for f in merged.values()):
+    codes = {failure.code for failure in merged.values()}
+    if not values and codes == {UnknownSymbol.code}:
         raise UnknownSymbol(
             "no such symbol: " + ", ".join(merged), details={"symbols": list(merged)}
+        )
+    if not values and codes == {AllSourcesFailed.code}:
+        attempts = [attempt for trace in answer.traces for attempt in trace.attempts]
+        raise AllSourcesFailed(
+            next(iter(merged.values())).message, attempts=attempts, retry_after=1
         )
     told = {**answer.absent, **answer.provenance}
     return replace(

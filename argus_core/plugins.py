@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import ast
-import difflib
 import functools
 import inspect
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import util
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pluggy
-from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from argus_core import hookspecs
-from argus_core.config import explain
 from argus_core.errors import ConfigError, PluginError
 from argus_core.extend.alerter import Alerter
 from argus_core.extend.authenticator import Authenticator
 from argus_core.extend.balancer import Balancer
 from argus_core.extend.cache import Cache
 from argus_core.extend.source import DATASETS, Source
+from argus_core.telemetry.mistakes import explain, nearest
+from argus_core.telemetry.secrets import Secrets
 
 KINDS: Mapping[str, type] = {
     "source": Source,
@@ -44,6 +45,8 @@ class Installed:
     distribution: str
     version: str
     offers: tuple[str, ...]
+    error: str | None = None
+    """Why its files could not be read; None if they could."""
 
 
 class Plugins:
@@ -65,8 +68,15 @@ class Plugins:
                 where=where,
                 fix=f"name a plugin of that kind: {', '.join(_names(kind)) or 'none is installed'}",
             )
-        made = impls[0].function()
         base = KINDS[kind]
+        try:
+            made = impls[0].function()
+        except (Exception, SystemExit) as error:
+            raise PluginError(
+                f"register_{kind} of plugin {name!r} failed: {type(error).__name__}: {error}",
+                where=where,
+                fix=f"return a subclass of argus_core.{base.__name__}",
+            ) from error
         if not (inspect.isclass(made) and issubclass(made, base)):
             raise PluginError(
                 f"register_{kind} of plugin {name!r} returned {made!r}",
@@ -85,7 +95,7 @@ class Plugins:
         self._distributions[name] = origin
         try:
             module = entry.load()
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # some vendors' SDKs end the process in a pinch
             raise PluginError(
                 f"plugin {name!r} of {origin} cannot be imported: {type(error).__name__}: {error}",
                 where=where,
@@ -110,61 +120,18 @@ class Plugins:
 
 
 def read_settings(
-    cls: type[Any], table: Mapping[str, Any], *, where: str, environ: Mapping[str, str]
+    cls: type[Any], table: Mapping[str, Any], *, where: str, secrets: Secrets
 ) -> BaseModel:
     """The plugin's settings from its table, secrets looked up; errors name the key."""
     model: type[BaseModel] = cls.Settings
-    values: dict[str, Any] = {}
-    for key, value in table.items():
-        found = _secret(value, f"{where} {key}", environ)
-        field = model.model_fields.get(key)
-        if found is None and field is not None and _is_secret(field.annotation):
-            raise ConfigError(
-                f"{key} is a secret and must not stand in the file",
-                where=where,
-                fix=f'write {key} = {{ env = "NAME" }} or {{ file = "path" }}',
-            )
-        values[key] = value if found is None else found
+    values = secrets.looked_up(table, model, where)
     try:
-        return model.model_validate(values)
+        settings = model.model_validate(values)
     except ValidationError as error:
-        raise explain(error, where, known=model.model_fields) from None
-
-
-def secrets_of(settings: BaseModel) -> Iterable[str]:
-    """The secret texts in a plugin's settings, so that logs can be kept free of them."""
-    for name in type(settings).model_fields:
-        value = getattr(settings, name)
-        if isinstance(value, SecretStr) and value.get_secret_value():
-            yield value.get_secret_value()
-
-
-def _secret(value: Any, where: str, environ: Mapping[str, str]) -> str | None:
-    """The text behind ``{ env = … }`` or ``{ file = … }``; None for any other value."""
-    if not isinstance(value, dict):
-        return None
-    match cast("dict[str, Any]", value):
-        case {"env": str(name), **rest} if not rest:
-            if not environ.get(name):
-                raise ConfigError(
-                    f"the environment variable {name} is not set",
-                    where=where,
-                    fix=f"set {name}, or disable this table with `enabled = false`",
-                )
-            return environ[name]
-        case {"file": str(name), **rest} if not rest:
-            try:
-                return Path(name).read_text(encoding="utf-8").strip()
-            except OSError as error:
-                raise ConfigError(
-                    f"the file {name} cannot be read: {type(error).__name__}", where=where
-                ) from None
-        case _:
-            return None
-
-
-def _is_secret(annotation: Any) -> bool:
-    return annotation is SecretStr or SecretStr in getattr(annotation, "__args__", ())
+        # A plugin's own validator may have put the value into its message.
+        raise secrets.redacted(explain(error, where, model)) from None
+    secrets.remember(settings)
+    return settings
 
 
 def _entry_point(name: str, where: str) -> EntryPoint:
@@ -173,10 +140,8 @@ def _entry_point(name: str, where: str) -> EntryPoint:
     )
     if not found:
         names = sorted({e.name for e in _group()})
-        near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
         raise PluginError(
-            f"no plugin named {name!r} is installed{hint}",
+            f"no plugin named {name!r} is installed" + nearest(name, names),
             where=where,
             fix="pip install the distribution that has it; installed: " + ", ".join(names),
         )
@@ -202,34 +167,48 @@ def installed() -> tuple[Installed, ...]:
     """Every installed plugin, by name. Read from source text, since none may be imported yet."""
     found: dict[tuple[str, str], Installed] = {}
     for entry in _group():
-        dist = entry.dist
-        kinds, offers = _read(entry.module)
-        owner = dist.name if dist else "unknown"
+        owner, version = _origin(entry)
+        kinds, offers, error = (), (), None
+        try:
+            kinds, offers = _read(entry.module)
+        except Exception as broken:  # noqa: BLE001 - a stranger's files; the listing shows it
+            error = f"{type(broken).__name__}: {broken}"
         found[entry.name, owner] = Installed(
             name=entry.name,
             kinds=kinds,
             distribution=owner,
-            version=dist.version if dist else "",
+            version=version,
             offers=offers,
+            error=error,
         )
     return tuple(found[key] for key in sorted(found))
 
 
+def offering(dataset: str) -> tuple[str, ...]:
+    """The names of the installed plugins that offer a dataset.
+
+    Scanned once per process and import path: what is installed later is not seen before a restart.
+    """
+    return tuple(sorted({p.name for p in _scanned(tuple(sys.path)) if dataset in p.offers}))
+
+
 @functools.cache
+def _scanned(_path: tuple[str, ...]) -> tuple[Installed, ...]:
+    return installed()
+
+
+def _origin(entry: EntryPoint) -> tuple[str, str]:
+    """The name and version of the distribution; half-removed ones have neither."""
+    dist = entry.dist
+    return (str(dist.name or "unknown"), str(dist.version or "")) if dist else ("unknown", "")
+
+
 def _read(module: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The kinds that a module registers and the datasets that its package's sources offer."""
-    top, *inner = module.split(".")
-    spec = util.find_spec(top)  # does not import a top-level package
-    if spec is None or spec.origin is None:
-        return (), ()
-    origin = Path(spec.origin)
-    if inner:
-        origin = origin.parent.joinpath(*inner).with_suffix(".py")
-    files = sorted(origin.parent.glob("*.py")) if origin.name == "__init__.py" else [origin]
     defined = {
         node.name: node
-        for file in (files if origin.exists() else [])
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        for file in _files(module)
+        for node in ast.walk(ast.parse(file.read_bytes(), filename=file.name))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
     }
     kinds = tuple(kind for kind in KINDS if f"register_{kind}" in defined)
@@ -241,3 +220,20 @@ def _read(module: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         if isinstance(member, ast.FunctionDef | ast.AsyncFunctionDef)
     }
     return kinds, tuple(name for name in DATASETS if name in offers and "source" in kinds)
+
+
+def _files(module: str) -> list[Path]:
+    """The source files of a module: its own, or all of its package."""
+    top, *inner = module.split(".")
+    spec = util.find_spec(top)  # does not import a top-level package
+    if spec is None:
+        raise ModuleNotFoundError(f"no module named {top!r}")
+    if inner:
+        roots = [Path(root).joinpath(*inner) for root in spec.submodule_search_locations or ()]
+        places = [p for root in roots for p in (root / "__init__.py", root.with_suffix(".py"))]
+    else:
+        places = [Path(spec.origin)] if spec.origin else []
+    found = next((place for place in places if place.is_file()), None)
+    if found is None or found.suffix != ".py":
+        raise ModuleNotFoundError(f"no source file of {module!r}")
+    return sorted(found.parent.glob("*.py")) if found.name == "__init__.py" else [found]

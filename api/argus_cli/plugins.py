@@ -39,9 +39,9 @@ def plugins(
     rows = [
         [
             plugin.name,
-            ", ".join(plugin.kinds) or "none",
+            ", ".join(plugin.kinds) or ("unreadable" if plugin.error else "none"),
             f"{plugin.distribution} {plugin.version}".strip(),
-            ", ".join(plugin.offers) or "-",
+            plugin.error or ", ".join(plugin.offers) or "-",
             *([] if uses is None else [", ".join(uses.get(plugin.name, ())) or "-"]),
         ]
         for plugin in found

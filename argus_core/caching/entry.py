@@ -12,7 +12,7 @@ from argus_core.model.answer import Provenance
 VERSION = 1
 """The first byte of every entry; entries of another version count as absent."""
 
-_HEAD = struct.Struct("<BB?ddd")
+_HEAD = struct.Struct("<BH?ddd")
 _NO_INSTANT = float("-inf")
 
 

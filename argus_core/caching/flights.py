@@ -7,6 +7,9 @@ import functools
 from collections.abc import Callable, Coroutine, Hashable, Sequence
 from typing import Any, Generic, TypeVar
 
+OVERDUE = 1.0
+"""Seconds past its leader's time after which a flight is given up for lost and not joined."""
+
 K = TypeVar("K", bound=Hashable)
 R = TypeVar("R")
 
@@ -20,9 +23,10 @@ class Flights(Generic[K, R]):
 
     def __init__(self) -> None:
         self._tasks: dict[K, asyncio.Task[R]] = {}
+        self._ends: dict[asyncio.Task[R], float] = {}
 
     def __len__(self) -> int:
-        return len(set(self._tasks.values()))
+        return len(self._ends)
 
     async def share(
         self,
@@ -34,10 +38,16 @@ class Flights(Generic[K, R]):
 
         Keys that nobody fetches yet start one new flight together: ``work(new_keys)``.
         """
-        flights = {key: self._tasks[key] for key in keys if key in self._tasks}
+        now = asyncio.get_running_loop().time()
+        flights = {
+            key: self._tasks[key]
+            for key in keys
+            if key in self._tasks and self._ends[self._tasks[key]] > now
+        }
         new = tuple(key for key in keys if key not in flights)
         if new:
             task = asyncio.ensure_future(work(new))
+            self._ends[task] = now + timeout + OVERDUE
             for key in new:
                 self._tasks[key] = flights[key] = task
             task.add_done_callback(functools.partial(self._landed, new))
@@ -46,14 +56,16 @@ class Flights(Generic[K, R]):
 
     def _landed(self, keys: tuple[K, ...], task: asyncio.Task[R]) -> None:
         # Its failure is looked at, so that a flight which everybody left is not reported as lost.
+        del self._ends[task]
         for key in keys:
-            del self._tasks[key]
+            if self._tasks.get(key) is task:
+                del self._tasks[key]
         if not task.cancelled():
             task.exception()
 
     async def aclose(self) -> None:
         """Cancel what is still under way."""
-        tasks = set(self._tasks.values())
+        tasks = set(self._ends)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

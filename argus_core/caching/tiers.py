@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ from argus_core.model.answer import Found
 from argus_core.model.query import Query
 
 log = logging.getLogger(__name__)
+
+BUDGET = 0.08
+"""Seconds that a tier may take; a slower one counts as a miss."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +92,16 @@ class Tiers:
 
     async def _read(self, cache: Cache, keys: Sequence[str]) -> Mapping[str, bytes]:
         try:
-            return await cache.get_many(keys)
+            async with asyncio.timeout(BUDGET):
+                return dict(await cache.get_many(keys))
         except Exception as error:  # noqa: BLE001 - whatever a tier does, it is a miss
             log.warning("cache %s failed to read: %s", cache.name, type(error).__name__)
             return {}
 
     async def _write(self, cache: Cache, values: Mapping[str, bytes], seconds: float) -> None:
         try:
-            await cache.set_many(values, seconds)
+            async with asyncio.timeout(BUDGET):
+                await cache.set_many(values, seconds)
         except Exception as error:  # noqa: BLE001 - whatever a tier does, the answer stands
             log.warning("cache %s failed to write: %s", cache.name, type(error).__name__)
 

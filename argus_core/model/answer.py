@@ -86,7 +86,8 @@ class Failure:
 class Answer(Generic[T]):
     """Values by key, in the asker's order; keys without a value are in ``errors`` instead.
 
-    ``absent`` holds the keys in neither: a working source, the one named, does not have them.
+    ``absent`` holds the keys in neither: a working source, the one named, does not have them;
+    ``unsure`` are those of them that a source which could not be heard might have had.
     ``adjust_base`` holds, per symbol, the date whose price is left as traded.
     """
 
@@ -95,6 +96,7 @@ class Answer(Generic[T]):
     provenance: Mapping[str, Provenance]
     traces: tuple[Trace, ...] = ()
     absent: Mapping[str, Provenance] = field(default_factory=dict[str, Provenance])
+    unsure: frozenset[str] = frozenset()
     adjust_base: Mapping[str, date] = field(default_factory=dict[str, date])
 
     @property
@@ -158,5 +160,6 @@ def merged(answers: Sequence[Answer[T]]) -> Answer[T]:
         provenance=provenance,
         traces=tuple(trace for answer in answers for trace in answer.traces),
         absent={key: origin for key, origin in absent.items() if key not in data},
+        unsure=frozenset(key for answer in answers for key in answer.unsure if key not in data),
         adjust_base=base,
     )

@@ -27,6 +27,15 @@ class Deadline:
         """Seconds left, 0 when it has passed."""
         return max(0.0, self.at - self.clock.monotonic())
 
+    def sooner(self, margin: float) -> Deadline:
+        """The same deadline ``margin`` seconds, at most a tenth of what is left, earlier."""
+        return Deadline(self.at - min(margin, self.remaining / 10), self.clock, self.started)
+
+    def share(self, part: float) -> Deadline:
+        """The deadline after ``part`` of the time that is left."""
+        now = self.clock.monotonic()
+        return Deadline(now + self.remaining * part, self.clock, self.started)
+
     @property
     def elapsed_ms(self) -> float:
         """Milliseconds since the request began."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -18,8 +19,14 @@ from argus_core.model.query import BarsQuery, Query
 from argus_core.model.symbol import Exchange, Kind, Symbol
 from argus_core.routing.threads import Threads
 
+log = logging.getLogger(__name__)
+
 EVERYTHING = "*"
 """The scope under which a cool-down covers the whole node."""
+FAIR_CHANCE = 1.0
+"""Seconds of running below which a time-out is the asker's haste and not held against the node."""
+HASTY_IN_A_ROW = 3
+"""So many hasty time-outs without a success between them are held against it all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +53,8 @@ class Reply:
     """What came of asking a node: readings so far, and the errors that ended some of it.
 
     ``errors`` is by scope, the part of the question that failed; ``asked`` are the keys that
-    were answered, be it with nothing.
+    were answered, be it with nothing. ``running_since`` is when the first call really began
+    (monotonic seconds), after any wait for a free place.
     """
 
     values: dict[str, Any] = field(default_factory=dict[str, Any])
@@ -56,6 +64,7 @@ class Reply:
     errors: dict[str, SourceError | NotOffered] = field(
         default_factory=dict[str, "SourceError | NotOffered"]
     )
+    running_since: float | None = None
 
     @property
     def error(self) -> SourceError | NotOffered | None:
@@ -89,6 +98,7 @@ class Node:
         self._calls = asyncio.Semaphore(source.max_concurrency)
         self._async_calls = 0
         self._threads = Threads(source.max_concurrency)
+        self._hasty = 0
 
     @property
     def name(self) -> str:
@@ -126,7 +136,7 @@ class Node:
         ``desperate`` also takes keys whose cool-down allows a last resort.
         """
         ready: list[str] = []
-        for scope, keys in _scopes(query, self.serves(query)).items():
+        for scope, keys in scopes_of(query, self.serves(query)).items():
             cooling = self.cooling(scope)
             if cooling is None or (desperate and cooling.error.last_resort):
                 ready.extend(keys)
@@ -134,7 +144,7 @@ class Node:
 
     def longest_cooling(self, query: Query) -> Cooling | None:
         """The cool-down that keeps keys of this query from being asked longest."""
-        found = [self.cooling(scope) for scope in _scopes(query, self.serves(query))]
+        found = [self.cooling(scope) for scope in scopes_of(query, self.serves(query))]
         return max((c for c in found if c is not None), key=lambda c: c.until, default=None)
 
     def cooling(self, scope: str) -> Cooling | None:
@@ -161,8 +171,18 @@ class Node:
         until = self._clock.monotonic() + error.cool_seconds
         self._cooling[EVERYTHING if error.whole_node else scope] = Cooling(until, error)
 
+    def timed_out(self, error: SourceError, reply: Reply) -> None:
+        """Note that no answer came in time; blame the node only if it had a fair chance."""
+        began = reply.running_since
+        ran = 0.0 if began is None else self._clock.monotonic() - began
+        self._hasty += began is not None  # a call that waited for its turn in vain proves nothing
+        if ran >= FAIR_CHANCE or self._hasty >= HASTY_IN_A_ROW or self._threads.stuck:
+            self._hasty = 0
+            self.failed(EVERYTHING, error)
+
     def succeeded(self, scope: str) -> None:
         """Note a success, which ends the cool-downs that spoke of this scope."""
+        self._hasty = 0
         self.counters.last_ok_at = self._clock.now()
         ended = [self._cooling.pop(name, None) for name in (scope, EVERYTHING)]
         if any(ended):
@@ -174,7 +194,7 @@ class Node:
         The reply is the caller's, so that what arrived before a time-out is not lost. Kinds of
         instruments are asked apart, since vendors license and limit them apart.
         """
-        scopes = _scopes(query, query.keys)
+        scopes = scopes_of(query, query.keys)
         await asyncio.gather(
             *(self._ask(scope, query.only(keys), reply) for scope, keys in scopes.items())
         )
@@ -185,7 +205,7 @@ class Node:
         for begin in range(0, len(query.keys), size):
             part = query.only(query.keys[begin : begin + size])
             try:
-                reading = await self._call(part)
+                reading = await self._call(part, reply)
             except (SourceError, NotOffered) as error:
                 reply.errors[scope] = error
                 return
@@ -198,31 +218,52 @@ class Node:
                 return
             self.succeeded(scope)
 
-    async def _call(self, query: Query) -> Reading:
+    async def _call(self, query: Query, reply: Reply) -> Reading:
+        """The reading of one call. Whatever a plugin raises becomes a fault of the source."""
         method: Callable[[Any], Any] = getattr(self.source, query.dataset)
-        self.counters.calls += 1
+        task = asyncio.current_task()
         try:
-            raw = await self._run(method, query)
+            raw = await self._run(method, query, reply)
             return normalise(query, raw, self.source, self._clock.now())
         except (SourceError, NotOffered):
             raise
-        except (Exception, SystemExit) as error:  # some vendors' SDKs end the process in a pinch
+        except asyncio.CancelledError:
+            if task is not None and task.cancelling():
+                raise
+            raise SourceUnavailable(f"{self.name} gave its own call up") from None
+        # Some vendors' SDKs end the process in a pinch, and generators end themselves.
+        except (Exception, SystemExit, GeneratorExit) as error:
+            log.warning("source %s failed in %s", self.name, query.dataset, exc_info=error)
             raise SourceUnavailable(
                 f"{self.name} raised {type(error).__name__} instead of answering"
             ) from error
 
-    async def _run(self, method: Callable[[Any], Any], query: Query) -> Any:
+    async def _run(self, method: Callable[[Any], Any], query: Query, reply: Reply) -> Any:
+        def begin() -> None:
+            self.counters.calls += 1
+            if reply.running_since is None:
+                reply.running_since = self._clock.monotonic()
+
         if not inspect.iscoroutinefunction(method):
-            return await self._threads.run(method, query)
+
+            def work(query: Any) -> Any:
+                begin()
+                result = method(query)
+                # A generator does its work while it is read, so it is read here in the thread.
+                return list(result) if isinstance(result, Iterator) else result
+
+            result = await self._threads.run(work, query)
+            return await result if inspect.isawaitable(result) else result
         async with self._calls:
             self._async_calls += 1
+            begin()
             try:
                 return await method(query)
             finally:
                 self._async_calls -= 1
 
 
-def _scopes(query: Query, keys: Iterable[str]) -> dict[str, tuple[str, ...]]:
+def scopes_of(query: Query, keys: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """The keys by scope: what a vendor allows, limits and fails together.
 
     That is the dataset, for bars with the period, for symbols with the kind: `bars:1m:stock`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -11,6 +12,8 @@ from argus_core.extend.balancer import Balancer
 from argus_core.model.query import BarsQuery, Query
 from argus_core.model.symbol import Exchange, Symbol
 from argus_core.routing.node import Node
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +46,22 @@ class Pool:
         """The member that the balancer chooses among ``candidates``."""
         if self.balancer is None or len(candidates) == 1 == len(self.members):
             return candidates[0]
-        chosen = self.balancer.pick(candidates)
-        for member in candidates:
-            if member is chosen:
-                return member
-        # A balancer that answers with a stranger must not break the request.
-        return candidates[0]
+        try:
+            chosen = self.balancer.pick(candidates)
+        except Exception as error:  # noqa: BLE001 - a broken balancer must not break the request
+            log.warning("the balancer of %s raised %s", self.name, type(error).__name__)
+            return candidates[0]
+        # Nor must one that answers with a stranger.
+        return next((member for member in candidates if member is chosen), candidates[0])
 
     def report(self, member: Member, *, ok: bool, seconds: float) -> None:
         """Tell the balancer how its choice did."""
-        if self.balancer is not None:
+        if self.balancer is None:
+            return
+        try:
             self.balancer.report(member, ok=ok, seconds=seconds)
+        except Exception as error:  # noqa: BLE001 - as above
+            log.warning("the balancer of %s raised %s", self.name, type(error).__name__)
 
 
 class Finder(Protocol):

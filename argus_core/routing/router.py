@@ -25,14 +25,12 @@ from argus_core.errors import (
 from argus_core.model.answer import Attempt, Failure, Found, Skip, Trace
 from argus_core.model.ask import Deadline
 from argus_core.model.query import Query
-from argus_core.routing.node import EVERYTHING, Node, Reply
+from argus_core.routing.node import EVERYTHING, Node, Reply, scopes_of
 from argus_core.routing.pool import Finder, Member, Pool
 from argus_core.telemetry.redact import Redactor
 
 MAX_ROUNDS = 3
 """How often the whole route is walked for one request, at most."""
-FAIR_CHANCE = 1.0
-"""Seconds below which a time-out is the asker's haste and not held against the node."""
 
 
 @dataclass(slots=True)
@@ -43,6 +41,8 @@ class Routed:
     found: dict[str, Found] = field(default_factory=dict[str, Found])
     absent: dict[str, Found] = field(default_factory=dict[str, Found])
     """Keys that a working source was asked for and does not have; the values are None."""
+    unsure: set[str] = field(default_factory=set[str])
+    """Absent keys that a source which failed or is cooling down might have had."""
     failures: dict[str, Failure] = field(default_factory=dict[str, Failure])
 
 
@@ -58,10 +58,10 @@ class _Walk:
     absent: dict[str, Found] = field(default_factory=dict[str, Found])
     faults: dict[str, str] = field(default_factory=dict[str, str])
     errors: list[SourceError] = field(default_factory=list[SourceError])
-    declined: bool = False
-    """Whether a source was asked and said that it cannot answer such a question."""
-    failed: bool = False
-    """Whether any node failed, in whatever round."""
+    declined: set[str] = field(default_factory=set[str])
+    """Keys that a source was asked for and said it cannot answer."""
+    failed: set[str] = field(default_factory=set[str])
+    """Keys that a node failed to answer, in whatever round."""
 
     @property
     def served(self) -> frozenset[str]:
@@ -127,11 +127,10 @@ class Router:
 
         async def once() -> bool:
             nonlocal first
-            before = len(walk.trace.attempts)
             walk.errors.clear()
             await self._round(walk, desperate=not first)
-            if first and walk.unheard and len(walk.trace.attempts) == before:
-                await self._round(walk, desperate=True)
+            if first and any(key not in walk.failed for key in walk.unheard):
+                await self._round(walk, desperate=True)  # cool-downs kept everybody from them
             first = False
             return bool(walk.unheard) and any(error.retry for error in walk.errors)
 
@@ -208,7 +207,7 @@ class Router:
             late = SourceTimeout(f"no answer within {share:.1f} s")
             reply.errors = {EVERYTHING: late, **reply.errors}
         seconds = self._clock.monotonic() - began
-        self._judge(walk, node, reply, hasty=share < FAIR_CHANCE)
+        self._judge(walk, node, query, reply)
         pool.report(member, ok=reply.error is None, seconds=seconds)
         error = reply.error
         fault = next(iter(reply.faults.values()), None)
@@ -228,7 +227,7 @@ class Router:
         walk.trace.steps.extend(f"{node.name}: {step}" for step in reply.steps)
         return reply
 
-    def _judge(self, walk: _Walk, node: Node, reply: Reply, *, hasty: bool) -> None:
+    def _judge(self, walk: _Walk, node: Node, query: Query, reply: Reply) -> None:
         """Book what a reply brought: values, silent keys, faults, and the node's own standing."""
         now = self._clock.now()
         simulated = type(node.source).simulated
@@ -238,13 +237,17 @@ class Router:
         for key in reply.asked:
             if key not in reply.values and key not in reply.faults:
                 walk.absent.setdefault(key, Found(None, node.name, now, simulated))
+        scopes = scopes_of(query, query.keys)
         for scope, error in reply.errors.items():
+            keys = [key for key in scopes.get(scope, query.keys) if key not in reply.asked]
             if isinstance(error, NotOffered):
-                walk.declined = True
+                walk.declined.update(keys)
                 continue
             walk.errors.append(error)
-            walk.failed = True
-            if not (hasty and isinstance(error, SourceTimeout)):
+            walk.failed.update(keys)
+            if isinstance(error, SourceTimeout) and scope == EVERYTHING:
+                node.timed_out(error, reply)
+            else:
                 node.failed(scope, error)
 
     def _merge(self, query: Query, walks: Sequence[_Walk], trace: Trace) -> Routed:
@@ -259,13 +262,18 @@ class Router:
                     failure = Failure(code=failure.code, message=failure.message)
                 if failure is None:
                     routed.absent[key] = walk.absent[key]
+                    if key in walk.failed or self._cools(walk, key):
+                        routed.unsure.add(key)
                 else:
                     routed.failures[key] = failure
         if not routed.found and not routed.absent:
             if worst:
                 raise worst[0]
             if all(f.code == NotOffered.code for f in routed.failures.values()):
-                raise NotOffered(f"no source of the route offers {query.dataset} like this")
+                raise NotOffered(
+                    f"no source of the route offers {query.dataset} like this",
+                    details={"dataset": query.dataset},
+                )
             raise AllSourcesFailed(
                 "no source gave data that can be true",
                 attempts=trace.attempts,
@@ -279,7 +287,8 @@ class Router:
             return Failure(code="BAD_DATA", message=self._redactor.foreign(walk.faults[key]))
         if key in walk.absent:
             return None
-        if key not in walk.served or (walk.declined and not walk.failed):
+        refused = key in walk.declined and key not in walk.failed and not self._cools(walk, key)
+        if key not in walk.served or refused:
             return Failure(code=NotOffered.code, message="no source of the route offers this")
         if walk.deadline.remaining <= 0:
             return DeadlineExceeded(
@@ -290,6 +299,12 @@ class Router:
             attempts=walk.trace.attempts,
             retry_after=self._retry_after(walk),
         )
+
+    def _cools(self, walk: _Walk, key: str) -> bool:
+        """True if some node that could answer the key is cooling down."""
+        query = walk.query.only((key,))
+        nodes = (member.node for pool in walk.pools for member in pool.members)
+        return any(node.longest_cooling(query) is not None for node in nodes)
 
     def _retry_after(self, walk: _Walk) -> float:
         """Whole seconds until the first node of the route may be asked again, at least 1."""

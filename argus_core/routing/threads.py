@@ -23,14 +23,17 @@ class Threads:
         self._seats = asyncio.Semaphore(seats)
         # anyio would give an abandoned call's token back at once; the seats above do not.
         self._unlimited = anyio.CapacityLimiter(math.inf)
+        self.seats = seats
         self.busy = 0
         """Calls that are running, including those whose caller has left."""
+        self.abandoned = 0
+        """Calls that are still running although their caller has left."""
 
     async def run(self, function: Callable[[Any], Any], argument: Any) -> Any:
         """What ``function(argument)`` returns in a thread; waits for a seat first."""
         await self._seats.acquire()
         loop = asyncio.get_running_loop()
-        call = _Call(self)
+        call = _Call(self, self._seats)
 
         def work() -> Any:
             call.started = True
@@ -43,28 +46,37 @@ class Threads:
         try:
             return await to_thread.run_sync(work, limiter=self._unlimited, abandon_on_cancel=True)
         finally:
-            if not call.started:  # cancelled before a thread took it up
+            if call.started:
+                call.abandon()
+            else:  # cancelled before a thread took it up
                 call.leave()
 
-    def sit(self) -> None:
-        """Note that a call took a seat."""
-        self.busy += 1
-
-    def rise(self) -> None:
-        """Note that a call left its seat."""
-        self.busy -= 1
-        self._seats.release()
+    @property
+    def stuck(self) -> bool:
+        """True if every seat is held by a call that nobody waits for any more."""
+        return self.abandoned >= self.seats
 
 
 class _Call:
     """One call's seat, which is given back exactly once."""
 
-    def __init__(self, threads: Threads) -> None:
+    def __init__(self, threads: Threads, seats: asyncio.Semaphore) -> None:
         self.started = False
-        self._threads: Threads | None = threads
-        threads.sit()
+        self._threads = threads
+        self._seats: asyncio.Semaphore | None = seats
+        self._abandoned = False
+        threads.busy += 1
 
     def leave(self) -> None:
-        threads, self._threads = self._threads, None
-        if threads is not None:
-            threads.rise()
+        """The call is over: give its seat back."""
+        seats, self._seats = self._seats, None
+        if seats is not None:
+            self._threads.busy -= 1
+            self._threads.abandoned -= self._abandoned
+            seats.release()
+
+    def abandon(self) -> None:
+        """The caller is gone; if the call is not over, it runs on for nobody."""
+        if self._seats is not None:
+            self._abandoned = True
+            self._threads.abandoned += 1

@@ -13,6 +13,7 @@ LONGEST = 300
 
 _SHORTEST = 4
 _TOKEN_LIKE = re.compile(r"(?=[\w-]*[0-9])(?=[\w-]*[A-Za-z])[\w-]{20,}")
+_PASSWORD = re.compile(r"(?<=://)[^/?#\s@]*:[^/?#\s]*@")
 
 
 class Redactor(logging.Filter):
@@ -32,9 +33,10 @@ class Redactor(logging.Filter):
     def foreign(self, text: str) -> str:
         """A plugin's own message, fit for an answer: cut short, nothing in it looks like a token.
 
-        A vendor's text may hold a session token that Argus was never told.
+        A vendor's text may hold a session token or a URL's password that Argus was never told.
         """
-        return _TOKEN_LIKE.sub(MASK, self.text(text))[:LONGEST]
+        text = _PASSWORD.sub(MASK + "@", self.text(text))
+        return _TOKEN_LIKE.sub(MASK, text)[:LONGEST]
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Always true: the record passes, its message, arguments and traceback masked."""

@@ -1,5 +1,6 @@
 """A clock that tests move."""
 
+import asyncio
 from datetime import datetime, timedelta
 
 from argus_core import SHANGHAI, Clock
@@ -24,3 +25,12 @@ class TestClock(Clock):
         """Let so many seconds pass."""
         self._now += timedelta(seconds=seconds)
         self._seconds += seconds
+
+
+class RunningClock(TestClock):
+    """Its monotonic seconds run with the event loop; the market's instant stands still."""
+
+    __test__ = False
+
+    def monotonic(self) -> float:
+        return asyncio.get_running_loop().time()

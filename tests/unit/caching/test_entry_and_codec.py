@@ -81,6 +81,21 @@ def test_what_a_value_speaks_of():
     assert as_of(value_of("factors")) is None
     assert as_of(value_of("bars").clear()) is None
     assert as_of(value_of("sectors")) is None
+    assert as_of(pl.DataFrame({"time": [date(2024, 3, 15)]})) is None, "a day is no instant"
+
+
+def test_the_instant_of_a_frame_is_shanghais_whatever_the_frames_zone():
+    moved = value_of("bars").with_columns(pl.col("time").dt.convert_time_zone("UTC"))
+    assert as_of(moved) == AT
+    assert as_of(moved).tzinfo is SHANGHAI
+
+
+@pytest.mark.parametrize(
+    ("dataset", "kind"), [("quotes", "record"), ("bars", "frame"), ("factors", "frame")]
+)
+def test_damaged_bytes_are_a_value_error_that_says_so(dataset, kind):
+    with pytest.raises(ValueError, match=f"^the stored {kind} is damaged$"):
+        CODECS[dataset].decode(b"\x00damage")
 
 
 def entry(**changes):

@@ -91,6 +91,21 @@ async def test_a_waiter_stops_waiting_at_its_own_time_and_the_flight_goes_on():
     assert work.calls == [("a",)]
 
 
+async def test_a_flight_that_never_ends_is_not_joined_for_ever(monkeypatch):
+    monkeypatch.setattr("argus_core.caching.flights.OVERDUE", 0.0)
+    flights, work = Flights(), Work()
+    await flights.share(["a"], work, 0.01)
+    await asyncio.sleep(0.02)
+    second = asyncio.create_task(flights.share(["a"], work, 5))
+    await asyncio.sleep(0.01)
+    assert len(work.calls) == 2, "the overdue flight is given up for lost"
+    work.gate.set()
+    landed, _ = await second
+    assert landed["a"].result() == {"a": "A"}
+    await asyncio.sleep(0)
+    assert len(flights) == 0
+
+
 async def test_closing_cancels_what_is_under_way():
     flights, work = Flights(), Work()
     asker = asyncio.create_task(flights.share(["a"], work, 5))

@@ -4,7 +4,7 @@ import asyncio
 from datetime import date
 
 import pytest
-from support.clock import TestClock
+from support.clock import RunningClock, TestClock
 from support.distribution import install
 from support.sources import symbols
 
@@ -227,12 +227,8 @@ class TestQuotes:
             assert (await follower).data[A].price == 10.0
         assert len([entry for entry in toy_log() if entry[0] == "quotes"]) == 1
 
-    async def test_a_hasty_leader_does_not_fail_a_patient_follower(self, clock):
-        class Running(TestClock):
-            def monotonic(self):
-                return asyncio.get_running_loop().time()
-
-        running = Running()
+    async def test_a_hasty_leader_does_not_fail_a_patient_follower(self):
+        running = RunningClock()
         async with gateway(running, toys(one={"slow": 0.1})) as argus:
             hasty = asyncio.create_task(argus.quotes((A,), ask(running, 0.05)))
             await asyncio.sleep(0.01)
@@ -240,6 +236,38 @@ class TestQuotes:
             with pytest.raises(DeadlineExceeded):
                 await hasty
             assert (await patient).data[A].price == 10.0
+
+    async def test_what_was_found_in_time_is_answered_at_the_deadline(self):
+        clock = RunningClock()
+        sources = toys(quick={"has": ["600519.SH"]}, stuck={"slow": 30.0})
+        async with gateway(clock, sources) as argus:
+            began = clock.monotonic()
+            answer = await argus.quotes((A, B), ask(clock, 0.6))
+            assert clock.monotonic() - began < 0.9
+        assert list(answer.data) == [A]
+        assert B in answer.errors
+        assert [a.source for a in answer.traces[0].attempts] == ["quick", "stuck"]
+
+    async def test_a_follower_with_time_left_asks_again_for_what_the_leader_missed(self):
+        clock = RunningClock()
+        sources = toys(quick={"has": ["600519.SH"]}, slow={"slow": 0.4})
+        async with gateway(clock, sources) as argus:
+            hasty = asyncio.create_task(argus.quotes((A, B), ask(clock, 0.3)))
+            await asyncio.sleep(0.02)
+            patient = asyncio.create_task(argus.quotes((B,), ask(clock, 5)))
+            assert list((await hasty).data) == [A]
+            assert (await patient).data[B].price == 10.0
+
+    @pytest.mark.parametrize("hangs", ["get_many", "set_many"])
+    async def test_a_hanging_cache_costs_a_moment_and_no_answer(self, clock, monkeypatch, hangs):
+        async def hang(*_):
+            await asyncio.sleep(60)
+
+        async with gateway(clock, toys(one={}), caches=MEMORY) as argus:
+            monkeypatch.setattr(argus._parts.caches[0], hangs, hang)
+            for _ in range(2):
+                async with asyncio.timeout(1):
+                    assert (await argus.quotes((A,), ask(clock))).data[A].price == 10.0
 
     async def test_the_cache_answers_while_fresh(self, clock):
         async with gateway(clock, toys(one={}), caches=MEMORY) as argus:

@@ -2,9 +2,10 @@
 
 import asyncio
 import math
+import threading
 
 import pytest
-from support.clock import TestClock
+from support.clock import RunningClock, TestClock
 from support.sources import Scripted, lone, node, symbols
 
 from argus_core import (
@@ -20,6 +21,7 @@ from argus_core import (
 )
 from argus_core.errors import AllSourcesFailed, DeadlineExceeded
 from argus_core.model.ask import Deadline
+from argus_core.routing.node import HASTY_IN_A_ROW
 from argus_core.routing.pool import Pool
 from argus_core.routing.router import MAX_ROUNDS, Router
 from argus_core.telemetry.redact import Redactor
@@ -199,20 +201,101 @@ async def test_a_hang_leaves_time_for_the_next_source(clock):
     assert nodes[0].cooling("quotes:stock") is None, "0.1 s is no fair chance: no blame"
 
 
-async def test_a_fair_time_out_is_blamed(clock, monkeypatch):
-    monkeypatch.setattr("argus_core.routing.router.FAIR_CHANCE", 0.05)
+async def test_a_fair_time_out_is_blamed(monkeypatch):
+    monkeypatch.setattr("argus_core.routing.node.FAIR_CHANCE", 0.05)
+    clock = RunningClock()
     made, nodes = router(clock, Scripted("one", clock, 30), Scripted("two", clock))
     await made.fetch(QuotesQuery(symbols=(A,)), ask(clock, 0.2))
     cooling = nodes[0].cooling("bars:1d:stock")
     assert isinstance(cooling.error, SourceTimeout)
 
 
-async def test_the_deadline_itself_is_a_504(clock):
-    class Running(TestClock):
-        def monotonic(self):
-            return asyncio.get_running_loop().time()
+async def test_three_hasty_time_outs_in_a_row_are_blamed_all_the_same(clock):
+    first, second = Scripted("one", clock, 30), Scripted("two", clock)
+    made, nodes = router(clock, first, second)
+    for asked in range(HASTY_IN_A_ROW):
+        assert nodes[0].cooling("quotes:stock") is None
+        await made.fetch(QuotesQuery(symbols=(A,)), ask(clock, 0.1))
+        assert len(first.asked) == asked + 1
+    assert nodes[0].cooling("quotes:stock") is not None
+    first.script = [30, None, 30, 30]
+    clock.advance(60)
+    for _ in range(4):
+        await made.fetch(QuotesQuery(symbols=(A,)), ask(clock, 0.1))
+    assert nodes[0].cooling("quotes:stock") is None, "a success in between forgives"
 
-    running = Running()
+
+async def test_waiting_for_a_free_place_is_not_the_vendors_fault(monkeypatch):
+    monkeypatch.setattr("argus_core.routing.node.FAIR_CHANCE", 0.3)
+    clock = RunningClock()
+    first = Scripted("one", clock, 0.2)
+    first.max_concurrency = 1
+    made, nodes = router(clock, first, Scripted("two", clock))
+    asked = [made.fetch(QuotesQuery(symbols=(A,)), ask(clock, 0.8)) for _ in range(4)]
+    routed = await asyncio.gather(*asked)
+    assert {r.found[A].source for r in routed} == {"one", "two"}
+    assert nodes[0].cooling("quotes:stock") is None
+
+
+async def test_a_plugin_that_cancels_its_own_call_is_a_failing_source(clock):
+    def give_up(_query):
+        raise asyncio.CancelledError
+
+    first = Scripted("one", clock, give_up)
+    made, _ = router(clock, first, Scripted("two", clock))
+    routed = await made.fetch(QuotesQuery(symbols=(A,)), ask(clock))
+    assert routed.found[A].source == "two"
+    assert routed.trace.attempts[0].error == "SERVICE_UNAVAILABLE"
+    assert len(first.asked) == 1
+
+
+async def test_a_generator_is_read_in_the_thread_and_a_returned_coroutine_awaited(clock):
+    class Lazy(Scripted):
+        def quotes(self, query):
+            self.thread = threading.current_thread()
+            for symbol in query.symbols:
+                self.thread = threading.current_thread()
+                yield self.quote(symbol)
+
+    class Indirect(Scripted):
+        def quotes(self, query):
+            return Scripted.quotes(self, query)
+
+    for kind in (Lazy, Indirect):
+        source = kind("one", clock)
+        made, _ = router(clock, source)
+        assert A in (await made.fetch(QuotesQuery(symbols=(A,)), ask(clock))).found
+        if kind is Lazy:
+            assert source.thread is not threading.main_thread()
+
+
+async def test_a_cooling_kind_beside_a_healthy_one_still_gets_its_last_resort(clock):
+    (index,) = symbols("000300.SH")
+    first = Scripted("one", clock)
+    made, nodes = router(clock, first)
+    nodes[0].failed("quotes:index", BadData("before"))
+    routed = await made.fetch(QuotesQuery(symbols=(A, index)), ask(clock))
+    assert set(routed.found) == {A, index}
+
+
+async def test_a_decline_beside_a_cooling_source_is_no_refusal(clock):
+    first = Scripted("one", clock, NotOffered("no"))
+    second = Scripted("two", clock)
+    made, nodes = router(clock, first, second)
+    nodes[1].failed("quotes:stock", Throttled("x", retry_after=30))
+    with pytest.raises(AllSourcesFailed) as caught:
+        await made.fetch(QuotesQuery(symbols=(A,)), ask(clock))
+    assert caught.value.retry_after == 30
+
+
+@pytest.mark.parametrize("seconds", [math.inf, math.nan, -1.0])
+def test_a_vendors_impossible_wait_is_ignored(seconds):
+    assert Throttled("x", retry_after=seconds).cool_seconds == 60
+    assert Throttled("x", retry_after=1e9).cool_seconds == 86400
+
+
+async def test_the_deadline_itself_is_a_504():
+    running = RunningClock()
     made, _ = router(running, Scripted("one", running, 30), Scripted("two", running, 30))
     began = asyncio.get_running_loop().time()
     with pytest.raises(DeadlineExceeded) as caught:
