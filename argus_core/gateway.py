@@ -111,9 +111,9 @@ class Gateway:
             calendar.preload()
             opening = [self._open(name) for name in self._parts.nodes]
             # All of them end, well or badly, before anything is closed again.
-            for failure in await asyncio.gather(*opening, return_exceptions=True):
-                if isinstance(failure, BaseException):
-                    raise failure
+            ended = await asyncio.gather(*opening, return_exceptions=True)
+            for failure in filter(None, ended):
+                raise failure  # noqa: TRY301 - so that what did open is closed below
         except BaseException:
             await self._close()
             raise

@@ -17,7 +17,7 @@ import polars as pl
 
 from argus_core.answers import Answers
 from argus_core.clock import SHANGHAI, Clock
-from argus_core.errors import ArgusError, BadData, NotOffered
+from argus_core.errors import ArgusError, BadData, NotOffered, TooLarge
 from argus_core.market import calendar
 from argus_core.market.history import base_range, history_frame
 from argus_core.market.kinds import kind_of
@@ -35,6 +35,11 @@ FIRST_DATE = date(1990, 12, 19)
 ADJUSTABLE = frozenset({Kind.STOCK, Kind.FUND})
 """Kinds whose prices change scale by dividends and splits."""
 
+MOST_ROWS = 500_000
+"""Raw bars that one request may need: eight symbol-years of minutes, or 2 000 of days."""
+
+_BARS_A_DAY = 240
+_CLOSE = time(15)
 _DAYS_BACK = 20
 _NIGHT_DAYS = timedelta(days=3)
 _NIGHT_OPENS = time(20)
@@ -82,16 +87,19 @@ class Series:
 
     async def _group(self, query: HistoryQuery, ask: Ask) -> Answer[pl.DataFrame]:
         """The answer for symbols that all have, or all lack, a night session."""
+        _refuse_too_much(query, self._clock.now().date())
         bars, factors = await asyncio.gather(
             self._bars(query, ask), self._factors(query, ask), return_exceptions=True
         )
         if isinstance(bars, BaseException):
             raise bars
+        answer, periods = bars
+        if factors is None and _lacks_previous_closes(answer):
+            factors = await self._ask_factors(query, ask)
         if isinstance(factors, ArgusError) and query.adjust is Adjust.NONE:
             factors = None  # they would only have told whether two days can be compared
         if isinstance(factors, BaseException):
             raise factors
-        answer, periods = bars
         if factors is not None:
             answer = replace(answer, traces=(*answer.traces, *factors.traces))
         return self._made(query, answer, periods, factors)
@@ -149,22 +157,34 @@ class Series:
                 data[symbol] = pl.concat([frame, data[symbol]])
         return replace(answer, data=data, traces=(*answer.traces, *earlier.traces))
 
-    async def _factors(self, query: HistoryQuery, ask: Ask) -> Answer[pl.DataFrame] | None:
-        """The factors that adjustment, or a change across days, needs; None if neither does."""
+    async def _factors(
+        self, query: HistoryQuery, ask: Ask
+    ) -> Answer[pl.DataFrame] | ArgusError | None:
+        """The factors that adjustment, or a change between days, needs; None if neither does."""
+        if query.adjust is Adjust.NONE and not query.period.intraday:
+            return None
+        return await self._ask_factors(query, ask)
+
+    async def _ask_factors(
+        self, query: HistoryQuery, ask: Ask
+    ) -> Answer[pl.DataFrame] | ArgusError | None:
+        """Factors from well before the first bar up to today, or why there are none."""
         symbols = tuple(s for s in query.symbols if kind_of(s) in ADJUSTABLE)
-        if not symbols or (query.adjust is Adjust.NONE and not query.period.intraday):
+        if not symbols:
             return None
         today = self._clock.now().date()
         start, end = base_range(query)
+        start -= timedelta(days=2 * _DAYS_BACK)
         if query.adjust is Adjust.POST:
             start = FIRST_DATE
-        if query.adjust is Adjust.NONE:
-            start = _session_before(start)
         base = query.adjust_base or start
         asked = FactorsQuery(
             symbols=symbols, start=min(start, base), end=max(today, base, min(end, today))
         )
-        return await self._answers.fetch(asked, ask)
+        try:
+            return await self._answers.fetch(asked, ask)
+        except ArgusError as error:
+            return error
 
     def _made(
         self,
@@ -204,7 +224,43 @@ class Series:
                 continue
             if base is not None:
                 bases[symbol] = base
-        return replace(bars, data=data, errors=errors, adjust_base=bases)
+        provenance = {
+            key: replace(origin, as_of=_as_of(data[key], origin.fetched_at))
+            for key, origin in bars.provenance.items()
+            if key in data
+        }
+        return replace(bars, data=data, errors=errors, provenance=provenance, adjust_base=bases)
+
+
+def _refuse_too_much(query: HistoryQuery, today: date) -> None:
+    """Refuse what would take minutes and gigabytes before anybody is asked for it."""
+    start, end = base_range(query)
+    days = max(0, (min(end, today) - max(start, FIRST_DATE)).days) * 5 // 7
+    rows = days * len(query.symbols) * (_BARS_A_DAY if query.period.intraday else 1)
+    if rows > MOST_ROWS:
+        raise TooLarge(
+            f"about {rows:,} raw bars would be needed, and one request may use {MOST_ROWS:,}: "
+            "ask for fewer symbols or a shorter range"
+        )
+
+
+def _lacks_previous_closes(answer: Answer[pl.DataFrame]) -> bool:
+    """True if days of something that splits come without the exchange's previous close."""
+    return any(
+        kind_of(Symbol(symbol)) in ADJUSTABLE and bool(frame["prev_close"].null_count())
+        for symbol, frame in answer.data.items()
+    )
+
+
+def _as_of(frame: pl.DataFrame, fetched_at: datetime) -> datetime | None:
+    """The instant that the last bar speaks of: its end, for days the close of the market."""
+    if frame.is_empty():
+        return None
+    if "time" in frame.columns:
+        end: datetime = frame["time"][-1].astimezone(SHANGHAI)
+    else:
+        end = datetime.combine(frame["date"][-1], _CLOSE, SHANGHAI)
+    return min(end, fetched_at)
 
 
 def _nightly(symbol: Symbol) -> bool:

@@ -48,8 +48,9 @@ def history_frame(
     prices, change and turnover to what binary arithmetic cannot blur (6, 6 and 4 decimals).
 
     ``factors`` (``date``, ``factor``) are needed to adjust. ``adjustable`` says whether the
-    symbol's prices ever change scale; if they do, an unadjusted change across days is given only
-    against the exchange's own previous close, or where ``factors`` show that nothing happened.
+    symbol's prices ever change scale; if they do and ``factors`` are known, an unadjusted change
+    across days is given only against the exchange's own previous close, or where the factors show
+    that nothing happened.
     """
     now = now.astimezone(SHANGHAI)
     bars, base_date = base, None
@@ -59,7 +60,7 @@ def history_frame(
     if query.period is not period:
         bars = _resampled(bars, query.period, sessions, now, session_dates)
     comparable = not adjustable or query.adjust is not Adjust.NONE
-    bars = bars.with_columns(_previous(bars, query.period, known, comparable=comparable))
+    bars = bars.with_columns(_previous(bars, known, comparable=comparable))
     return _written(_within(bars, query), query.period), base_date
 
 
@@ -102,9 +103,7 @@ def _resampled(
     return resample_days(bars, period, now=now, close=close, session_dates=session_dates)
 
 
-def _previous(
-    bars: pl.DataFrame, period: Period, factors: pl.DataFrame | None, *, comparable: bool
-) -> pl.Expr:
+def _previous(bars: pl.DataFrame, factors: pl.DataFrame | None, *, comparable: bool) -> pl.Expr:
     """The close that ``change`` is measured against, null where none can be compared.
 
     That is the row's own previous close, else the bar before it: within a day always, across days
@@ -117,10 +116,8 @@ def _previous(
         table = factors.select("date", "factor").sort("date")
         scale = bars.select("date").set_sorted("date").join_asof(table, on="date")["factor"]
         same = pl.lit(scale == scale.shift(1)) | (pl.col("date") == pl.col("date").shift(1))
-    elif period.intraday:
-        same = pl.col("date") == pl.col("date").shift(1)
     else:
-        # Without factors a day is compared as it stands: the bar before is all there is
+        # Nobody knows a factor: the bar before is all there is to compare with
         same = pl.lit(value=True)
     own = pl.when(same).then(before)
     return pl.col("prev_close").fill_null(own).alias("previous")

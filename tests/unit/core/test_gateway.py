@@ -18,6 +18,7 @@ from argus_core.errors import (
     DeadlineExceeded,
     NotOffered,
     PluginError,
+    TooLarge,
     UnknownSymbol,
 )
 from argus_core.gateway import Gateway
@@ -509,9 +510,17 @@ class TestHistory:
     async def test_the_first_change_uses_the_bar_before_the_range(self, clock):
         async with gateway(clock, {"past": {"plugin": "past"}}) as argus:
             answer = await argus.history(self.query(A), ask(clock))
-        assert answer.data[A]["change"].to_list() == [0.0] * 5
+        # The factor changed on the 11th, so nobody here knows that day's ex-right previous close.
+        assert answer.data[A]["change"].to_list() == [0.0, 0.0, 0.0, None, 0.0]
         assert len(past_calls()) == 2
         assert past_calls()[1][2] < date(2024, 3, 6)
+
+    async def test_more_than_a_request_may_use_is_refused_before_anybody_is_asked(self, clock):
+        query = self.query(A, start=date(1990, 1, 1), period=Period.H1)
+        async with gateway(clock, {"past": {"plugin": "past"}}) as argus:
+            with pytest.raises(TooLarge, match="shorter range"):
+                await argus.history(query, ask(clock))
+        assert past_calls() == []
 
     async def test_adjusted_prices_state_their_base(self, clock):
         async with gateway(clock, {"past": {"plugin": "past"}}) as argus:
