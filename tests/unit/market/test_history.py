@@ -112,8 +112,8 @@ def test_minutes_change_against_the_minute_before():
     same, other = factors((1, 2.0)), factors((1, 2.0), (16, 2.1))
     assert changes(made(frame, query, Period.M1, factors=same)) == [None, 0.1, 0.2]
     assert changes(made(frame, query, Period.M1, factors=other)) == [None, 0.1, None]
-    # A factor of tomorrow's is not in force, so it is as if none were known
-    assert changes(made(frame, query, Period.M1, factors=factors((17, 2.0)))) == [None, 0.1, 0.2]
+    # Factors that begin later prove nothing about the days before
+    assert changes(made(frame, query, Period.M1, factors=factors((17, 2.0)))) == [None, 0.1, None]
 
 
 @pytest.mark.parametrize(
