@@ -82,7 +82,7 @@ class _Builder:
             return cls(*arguments)
         except ConfigError as error:
             raise self.secrets.redacted(error) from None
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - told as a PluginError
             text = str(error)
             clean = Redactor(self.secrets.known).foreign(text)
             # The chain shows the plugin's author the line, but it also prints the message.

@@ -32,6 +32,8 @@ async def check(parts: Parts, *, clock: Clock, redactor: Redactor) -> list[Check
     """A verdict on every source and cache, in the order of the configuration."""
     examiner = _Examiner(clock, redactor)
     tasks: list[Awaitable[Check]] = []
+    if not parts.nodes:
+        tasks.append(examiner.lame("(none)", "", "no source is configured"))
     for node in parts.nodes.values():
         if node.down is not None:
             tasks.append(examiner.lame(node.name, node.plugin, node.down))

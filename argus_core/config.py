@@ -143,7 +143,7 @@ class RouteRule(Table):
     pools: tuple[str, ...] = Field(min_length=1, description="Pools, in failover order.")
 
 
-_Route = Annotated[tuple[str, ...], Field(min_length=1)]
+_ROUTE = cast("type[tuple[str, ...]]", Annotated[tuple[str, ...], Field(min_length=1)])
 
 
 class Routes(Table):
@@ -167,7 +167,7 @@ class Routes(Table):
             if key.endswith(_RULES):
                 rules[key.removesuffix(_RULES)] = tuple(_rules(key, value, where))
             else:
-                lists[key] = made(_Route, value, place, key)
+                lists[key] = made(_ROUTE, value, place, key)
         default = lists.pop("default", ())
         return cls(default=default, by_dataset=lists, rules=rules)
 

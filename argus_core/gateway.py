@@ -48,7 +48,7 @@ from argus_core.model.query import (
 )
 from argus_core.model.records import Depth, Instrument, Quote, TradingDays
 from argus_core.model.symbol import Exchange, Kind, Symbol
-from argus_core.plugins import installed
+from argus_core.plugins import offering
 from argus_core.renames import Renames
 from argus_core.routing.router import Router
 from argus_core.routing.status import SourceStatus, status_of
@@ -75,12 +75,6 @@ class Gateway:
     def __init__(
         self, config: Config, *, clock: Clock | None = None, random: Random | None = None
     ) -> None:
-        if not config.enabled:
-            raise ConfigError(
-                "no source is configured",
-                where=f"{config.where}, [sources]",
-                fix='add a table such as [sources.demo] with plugin = "demo"; see `argus plugins`',
-            )
         self.config = config
         self.clock = clock or Clock()
         self._parts = assemble(config, clock=self.clock, random=random or Random())
@@ -101,6 +95,12 @@ class Gateway:
     # -- life ---------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
+        if not self._parts.nodes:
+            raise ConfigError(
+                "no source is configured",
+                where=f"{self.config.where}, [sources]",
+                fix='add a table such as [sources.demo] with plugin = "demo"; see `argus plugins`',
+            )
         self.started = self.clock.now()
         try:
             for cache in self._parts.caches:
@@ -337,8 +337,8 @@ class Gateway:
     def _not_offered(self, dataset: str, error: NotOffered) -> NotOffered:
         """The same refusal with the names of the installed plugins that offer the dataset."""
         dataset = (error.details or {}).get("dataset", dataset)
-        able = sorted({plugin.name for plugin in installed() if dataset in plugin.offers})
-        return NotOffered(error.message, details={"dataset": dataset, "offered_by": able})
+        details = {"dataset": dataset, "offered_by": list(offering(dataset))}
+        return NotOffered(error.message, details=details)
 
 
 _UNKNOWN = Failure(code="NOT_FOUND", message="no such symbol in the instrument table")

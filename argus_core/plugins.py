@@ -17,7 +17,7 @@ import pluggy
 from pydantic import BaseModel, ValidationError
 
 from argus_core import hookspecs
-from argus_core.errors import ConfigError, PluginError
+from argus_core.errors import PluginError
 from argus_core.extend.alerter import Alerter
 from argus_core.extend.authenticator import Authenticator
 from argus_core.extend.balancer import Balancer
@@ -168,7 +168,9 @@ def installed() -> tuple[Installed, ...]:
     found: dict[tuple[str, str], Installed] = {}
     for entry in _group():
         owner, version = _origin(entry)
-        kinds, offers, error = (), (), None
+        kinds: tuple[str, ...] = ()
+        offers: tuple[str, ...] = ()
+        error = None
         try:
             kinds, offers = _read(entry.module)
         except Exception as broken:  # noqa: BLE001 - a stranger's files; the listing shows it

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from math import inf
 from types import MappingProxyType
@@ -175,8 +175,8 @@ def _ordered(frame: pl.DataFrame) -> pl.DataFrame:
 def _read(frame: pl.DataFrame, market: _Market, reading: _Reading) -> dict[str, pl.DataFrame]:
     """The canonical series of symbols of one market."""
     query = reading.query
-    frame = _traded(_scaled(frame, market, reading), market, reading)
-    frame = (_intraday if query.period.intraday else _days)(frame, market, reading)
+    frame = _traded(_known(_scaled(frame, market, reading), market, reading), market, reading)
+    frame = _dated(frame, market, reading)
     # Two times of one day are two labels for the same bar
     frame = _distinct(frame, reading)
     inside = (frame["date"] >= query.start) & (frame["date"] <= query.end)
@@ -190,6 +190,10 @@ def _read(frame: pl.DataFrame, market: _Market, reading: _Reading) -> dict[str, 
         for symbol, own in zip(proofs, parts, strict=True)
         if symbol not in reading.faults
     }
+
+
+def _dated(frame: pl.DataFrame, market: _Market, reading: _Reading) -> pl.DataFrame:
+    return (_intraday if reading.query.period.intraday else _days)(frame, market, reading)
 
 
 def _kept(frame: pl.DataFrame, keep: pl.Series, note: str, reading: _Reading) -> pl.DataFrame:
@@ -223,11 +227,35 @@ def _traded(frame: pl.DataFrame, market: _Market, reading: _Reading) -> pl.DataF
             # A trade has a price: nothing paid for something means that it was not recorded
             turnover=pl.when((pl.col("turnover") != 0) | ~some).then(pl.col("turnover")),
         )
-    quiet = market.kind is Kind.INDEX
-    if not reading.query.period.intraday:
-        quiet = market.kind not in CASH
+    quiet = _may_be_quiet(market, reading)
     keep = active.fill_null(value=False) | frame["close"].is_not_null() if quiet else active
     return _kept(frame, keep, "dropped {n} bars without a trade", reading)
+
+
+def _may_be_quiet(market: _Market, reading: _Reading) -> bool:
+    """True if a bar may have a close but no trade: an index, or a day of futures and options."""
+    intraday = reading.query.period.intraday
+    return market.kind is Kind.INDEX if intraday else market.kind not in CASH
+
+
+def _known(frame: pl.DataFrame, market: _Market, reading: _Reading) -> pl.DataFrame:
+    """The rows that say if there was trading; a symbol with another row in range is a fault.
+
+    A volume of zero says that nothing was traded. An absent one says that the source lost it,
+    and to drop that bar would pass a gap in the data for a suspension.
+    """
+    unknown = frame["volume"].is_null()
+    if unknown.any() and _may_be_quiet(market, reading):
+        unknown &= ~(frame["close"] > 0).fill_null(value=False)
+    if not unknown.any():
+        return frame
+    # Dated on their own, for a label tells the range only once it is a trading date
+    lost = _dated(frame.filter(unknown), market, replace(reading, notes=Counter()))
+    inside = lost["date"].is_between(reading.query.start, reading.query.end)
+    for name, when in lost.filter(inside).unique("symbol", keep="first")[list(_KEY)].iter_rows():
+        reading.faults[Symbol(name)] = f"the bar of {when} has no volume"
+    faulty = frame["symbol"].is_in([str(name) for name in reading.faults])
+    return frame.filter(~unknown & ~faulty)
 
 
 def _least(frame: pl.DataFrame, name: str) -> float:

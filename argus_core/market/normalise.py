@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from types import MappingProxyType
 from typing import Any, TypeVar
+
+import polars as pl
 
 from argus_core.errors import BadData
 from argus_core.extend.source import Source
@@ -15,9 +18,16 @@ from argus_core.market import frames
 from argus_core.market.bars import normalise_bars
 from argus_core.market.kinds import kind_of
 from argus_core.market.quotes import normalise_depth, normalise_quote
+from argus_core.market.records import (
+    read_days,
+    read_depth,
+    read_instrument,
+    read_members,
+    read_quote,
+)
 from argus_core.market.sessions import sessions_of
 from argus_core.model.frames import FACTORS
-from argus_core.model.query import BarsQuery, CalendarQuery, FactorsQuery, Query
+from argus_core.model.query import BarsQuery, CalendarQuery, DepthQuery, FactorsQuery, Query
 from argus_core.model.records import Depth, Instrument, Quote, TradingDays
 from argus_core.model.symbol import Symbol
 
@@ -35,7 +45,7 @@ class Reading:
     steps: tuple[str, ...] = ()
 
 
-R = TypeVar("R")
+R = TypeVar("R", Quote, Depth, Instrument)
 Reader = Callable[[Any, Any, Source, datetime], Reading]
 
 
@@ -45,7 +55,7 @@ def normalise(query: Query, reply: Any, source: Source, now: datetime) -> Readin
         raise BadData(f"{source.name} answered None to {query.dataset}")
     try:
         return _READERS[query.dataset](query, reply, source, now)
-    except (TypeError, AttributeError, KeyError, ValueError) as error:
+    except (TypeError, AttributeError, KeyError, ValueError, OverflowError) as error:
         raise BadData(
             f"{source.name} answered {query.dataset} in a form that cannot be read: "
             f"{type(error).__name__}"
@@ -55,40 +65,59 @@ def normalise(query: Query, reply: Any, source: Source, now: datetime) -> Readin
 def _units(source: Source, query: Query, symbol: Symbol) -> Units:
     period = query.period if isinstance(query, BarsQuery) else None
     kind = kind_of(symbol)
-    rules = (rule for rule in source.units if rule.covers(query.dataset, kind, period))
-    return next(rules, Units())
+    for rule in source.units:
+        if rule.covers(query.dataset, kind, period):
+            return rule
+    return Units()
+
+
+def _where(source: Source, query: Query) -> str:
+    return f"{source.name} answered {query.dataset}"
 
 
 def _quotes(query: Query, reply: Any, source: Source, _now: datetime) -> Reading:
-    return _records(query, _typed(reply, Quote, source, query), source, normalise_quote)
+    asked = _asked(reply, Quote, query, read_quote, source)
+    return _records(query, asked, source, normalise_quote)
 
 
-def _depth(query: Query, reply: Any, source: Source, _now: datetime) -> Reading:
-    return _records(query, _typed(reply, Depth, source, query), source, normalise_depth)
+def _depth(query: DepthQuery, reply: Any, source: Source, now: datetime) -> Reading:
+    asked = _asked(reply, Depth, query, read_depth, source)
+    return _records(query, asked, source, partial(normalise_depth, levels=query.levels, now=now))
 
 
-def _typed(reply: Any, record: type[R], source: Source, query: Query) -> list[R]:
-    """The records of a reply, all of the right class."""
-    items = list(reply)
+def _asked(
+    reply: Any, record: type[R], query: Query, read: Callable[[R, str], R], source: Source
+) -> list[R]:
+    """The records of a reply whose symbols were asked for; all must be of the right class."""
+    where, asked = _where(source, query), frozenset(query.keys)
+    items = _typed(reply, record, where)
+    return [read(item, where) for item in items if item.symbol in asked]
+
+
+def _typed(reply: Any, record: type[R], where: str) -> list[R]:
+    items: list[Any] = [*reply]
     for item in items:
         if not isinstance(item, record):
-            raise BadData(f"{source.name} answered {query.dataset} with {type(item).__name__}")
+            raise BadData(f"{where} with {type(item).__name__}")
     return items
 
 
 def _records(
-    query: Query, items: Sequence[Any], source: Source, read: Callable[..., Any]
+    query: Query, items: Iterable[Quote | Depth], source: Source, read: Callable[..., Any]
 ) -> Reading:
     values: dict[str, Any] = {}
     faults: dict[str, str] = {}
     for item in items:
-        if item.symbol not in query.keys:
-            continue
-        value = read(item, _units(source, query, item.symbol), timezone=source.timezone)
+        symbol = item.symbol
+        value = read(item, _units(source, query, symbol), timezone=source.timezone)
         if isinstance(value, str):
-            faults[item.symbol] = value
-        else:
-            values[item.symbol] = value
+            faults[symbol] = value
+        elif value is not None:
+            known = values.setdefault(symbol, value)
+            if known is not value and known != value:
+                faults[symbol] = f"the answer holds two different {query.dataset} of it"
+    for name in faults:
+        values.pop(name, None)
     return Reading(values=values, faults=faults)
 
 
@@ -113,39 +142,55 @@ def _factors(query: FactorsQuery, reply: Any, _source: Source, _now: datetime) -
     for (symbol,), rows in frame.group_by(["symbol"], maintain_order=True):
         if symbol not in query.keys:
             continue
-        series = rows.select("date", "factor").sort("date").unique("date", keep="last")
-        series = series.sort("date")
-        smallest = series["factor"].min()
-        if series["factor"].null_count() or smallest is None or float(str(smallest)) <= 0:
-            faults[str(symbol)] = "an adjustment factor is missing or not positive"
-        else:
+        series = rows.select("date", "factor").unique().sort("date")
+        fault = _no_factors(series)
+        if fault is None:
             values[str(symbol)] = series
+        else:
+            faults[str(symbol)] = fault
     return Reading(values=values, faults=faults)
 
 
+def _no_factors(series: pl.DataFrame) -> str | None:
+    """A sentence if ``series``, in order of date, cannot be the factors of one symbol."""
+    if series["factor"].null_count() or not (series["factor"] > 0).all():
+        return "an adjustment factor is missing or not positive"
+    twice = series.filter(series["date"].is_duplicated())
+    return f"two different factors carry the date {twice['date'][0]}" if twice.height else None
+
+
 def _instruments(query: Query, reply: Any, source: Source, _now: datetime) -> Reading:
-    values: dict[str, Any] = {}
-    for item in _typed(reply, Instrument, source, query):
-        if item.symbol in query.keys:
-            values[item.symbol] = item
-    return Reading(values=values)
+    asked = _asked(reply, Instrument, query, read_instrument, source)
+    return Reading(values={item.symbol: item for item in asked})
 
 
-def _tables(query: Query, reply: Any, _source: Source, _now: datetime) -> Reading:
-    """Listings and sectors: one sequence a key; an empty one counts as not answered."""
-    values: dict[str, Any] = {}
-    for key, members in reply.items():
-        rows = tuple(members)
-        if key in query.keys and rows:
-            values[str(key)] = rows
-    return Reading(values=values)
+def _listings(query: Query, reply: Any, source: Source, _now: datetime) -> Reading:
+    where = _where(source, query)
+
+    def table(items: Any) -> tuple[Instrument, ...]:
+        return tuple(read_instrument(item, where) for item in _typed(items, Instrument, where))
+
+    return _tables(query, reply, table)
+
+
+def _sectors(query: Query, reply: Any, source: Source, _now: datetime) -> Reading:
+    return _tables(query, reply, partial(read_members, where=_where(source, query)))
+
+
+def _tables(query: Query, reply: Any, read: Callable[[Any], tuple[Any, ...]]) -> Reading:
+    """One sequence a key; an empty one counts as not answered."""
+    asked = frozenset(query.keys)
+    tables = {str(key): read(members) for key, members in reply.items() if key in asked}
+    return Reading(values={key: rows for key, rows in tables.items() if rows})
 
 
 def _calendar(query: CalendarQuery, reply: Any, source: Source, _now: datetime) -> Reading:
+    where = _where(source, query)
     values: dict[str, Any] = {}
-    for key, days in reply.items():
-        if not isinstance(days, TradingDays):
-            raise BadData(f"{source.name} answered calendar with {type(days).__name__}")
+    for key, answered in reply.items():
+        if not isinstance(answered, TradingDays):
+            raise BadData(f"{where} with {type(answered).__name__}")
+        days = read_days(answered, where)
         if key in query.keys and days.known_through >= query.end:
             inside = {d for d in days.dates if query.start <= d <= query.end}
             values[str(key)] = TradingDays(
@@ -161,8 +206,8 @@ _READERS: Mapping[str, Reader] = MappingProxyType(
         "bars": _bars,
         "factors": _factors,
         "instruments": _instruments,
-        "listings": _tables,
-        "sectors": _tables,
+        "listings": _listings,
+        "sectors": _sectors,
         "calendar": _calendar,
     }
 )

@@ -9,14 +9,14 @@ type raises :class:`BadData`, which names the dataset, the field and the type, n
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import fields, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields
 from datetime import date, datetime
 from decimal import Decimal
 from numbers import Real
 from operator import attrgetter
 from types import MappingProxyType, NoneType
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Any, Final, TypeVar
 
 from argus_core.clock import SHANGHAI
 from argus_core.errors import BadData
@@ -33,9 +33,10 @@ _NO_DATES: Final = frozenset({"", "0", "00000000", "99999999"})
 _COMPACT_OR_DASHED: Final = (8, 10)
 _PANDAS_MISSING: Final = frozenset({"NAType", "NaTType"})
 _SYMBOL: Final = re.compile(rf"[0-9A-Za-z_&-]+\.(?:{'|'.join(Exchange)})")
-_UNFIT: Final = (TypeError, ValueError, OverflowError)
+_UNFIT: Final = (TypeError, ValueError, ArithmeticError)
 
 R = TypeVar("R", Quote, Trade, Instrument)
+C = TypeVar("C")
 
 
 def read_quote(quote: Quote, where: str) -> Quote:
@@ -48,11 +49,9 @@ def read_quote(quote: Quote, where: str) -> Quote:
 
 def read_depth(depth: Depth, where: str) -> Depth:
     """``depth`` with its quote, levels and trades of their declared types."""
-    if not isinstance(depth.quote, Quote):
-        _refuse(where, "quote", depth.quote)
-    trades = depth.trades
+    quote, trades = _one_of(Quote, depth.quote, "quote", where), depth.trades
     return Depth(
-        quote=read_quote(depth.quote, where),
+        quote=read_quote(quote, where),
         bids=_levels(depth.bids, where, "bids"),
         asks=_levels(depth.asks, where, "asks"),
         trades=None if trades is None else _trades(trades, where),
@@ -77,28 +76,29 @@ def read_members(members: Any, where: str) -> tuple[Symbol, ...]:
     return tuple(_needed(item, _symbol, "member", where) for item in items)
 
 
-def _refuse(where: str, name: str, value: object) -> NoReturn:
-    raise BadData(f"{where} with a {name!r} of type {type(value).__name__} that cannot be read")
+def _unfit(where: str, name: str, value: object) -> BadData:
+    return BadData(f"{where} with a {name!r} of type {type(value).__name__} that cannot be read")
 
 
 def _needed(value: Any, read: Callable[[Any], Any], name: str, where: str) -> Any:
     """What ``read`` makes of a value that must not be missing."""
-    try:
-        found = read(value)
-    except _UNFIT as error:
-        raise BadData(
-            f"{where} with a {name!r} of type {type(value).__name__} that cannot be read"
-        ) from error
+    found = _tried(read, value, name, where)
     if found is None:
-        _refuse(where, name, value)
+        raise _unfit(where, name, value)
     return found
 
 
-def _items(values: Any, name: str, where: str) -> Iterable[Any]:
+def _one_of(record: type[C], value: Any, name: str, where: str) -> C:
+    if not isinstance(value, record):
+        raise _unfit(where, name, value)
+    return value
+
+
+def _items(values: Any, name: str, where: str) -> Iterator[Any]:
     """``values``, which must be a collection: a text would fall into its letters."""
-    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
-        _refuse(where, name, values)
-    return values
+    if isinstance(values, (str, bytes)) or not hasattr(values, "__iter__"):
+        raise _unfit(where, name, values)
+    return iter(values)
 
 
 def _missing(value: object) -> bool:
@@ -110,7 +110,9 @@ def _missing(value: object) -> bool:
 
 def _number(value: Any) -> float | None:
     """A float that is a number; every number type will do, a truth value will not."""
-    if type(value) is not float:
+    if type(value) is int:
+        value = float(value)
+    elif type(value) is not float:
         if _missing(value):
             return None
         if isinstance(value, bool) or not isinstance(value, (Real, Decimal)):
@@ -196,22 +198,22 @@ _READERS: Final[Mapping[str, Callable[[Any], Any]]] = MappingProxyType(
 
 
 class _Fields:
-    """How to read one class of records; ``plain`` types pass without a closer look."""
+    """How to read one class of records; values of the ``plain`` types need no closer look."""
 
-    __slots__ = ("readers", "values")
+    __slots__ = ("names", "plain", "readers", "record", "values")
 
     def __init__(self, record: type[Any], *plain: type) -> None:
-        names = [field.name for field in fields(record)]
-        self.values: Callable[[Any], tuple[Any, ...]] = attrgetter(*names)
-        passing = frozenset({NoneType, date, datetime, Kind, *plain})
-        self.readers = tuple((f.name, _passing(f, passing), _READERS[f.type]) for f in fields(record))
-
-
-def _passing(field: Any, plain: frozenset[type]) -> frozenset[type]:
-    """Those of ``plain`` that the annotation of ``field`` names, and ``None`` if it is optional."""
-    named = set(field.type.split(" | "))
-    names = {"None" if kind is NoneType else kind.__name__: kind for kind in plain}
-    return frozenset(kind for name, kind in names.items() if name in named)
+        annotations: list[str] = [str(field.type) for field in fields(record)]
+        passing = {kind.__name__: kind for kind in (date, datetime, Kind, *plain)}
+        passing["None"] = NoneType
+        self.record = record
+        self.names = tuple(field.name for field in fields(record))
+        self.values: Callable[[Any], tuple[Any, ...]] = attrgetter(*self.names)
+        self.readers = tuple(_READERS[annotation] for annotation in annotations)
+        self.plain = tuple(
+            frozenset(passing[name] for name in annotation.split(" | ") if name in passing)
+            for annotation in annotations
+        )
 
 
 # A quote's numbers are looked at when it is made canonical, and its symbol is one of the asked
@@ -222,43 +224,42 @@ _INSTRUMENT: Final = _Fields(Instrument)
 
 def _read(record: R, how: _Fields, where: str) -> R:
     """``record`` itself if nothing is wrong with it, which is nearly always, else a mended one."""
+    values = how.values(record)
     changes: dict[str, Any] = {}
-    for value, (name, plain, read) in zip(how.values(record), how.readers, strict=True):
+    for value, plain, read, name in zip(values, how.plain, how.readers, how.names, strict=True):
         if type(value) in plain:
             continue
-        try:
-            found = read(value)
-        except _UNFIT as error:
-            raise BadData(
-                f"{where} with a {name!r} of type {type(value).__name__} that cannot be read"
-            ) from error
+        found = _tried(read, value, name, where)
         if found is not value:
             changes[name] = found
-    return replace(record, **changes) if changes else record
+    if not changes and type(record) is how.record:
+        return record
+    mended: R = how.record(**dict(zip(how.names, values, strict=True)) | changes)
+    return mended
+
+
+def _tried(read: Callable[[Any], Any], value: Any, name: str, where: str) -> Any:
+    """What ``read`` makes of ``value``; :class:`BadData` if it makes nothing of it."""
+    try:
+        return read(value)
+    except _UNFIT as error:
+        raise _unfit(where, name, value) from error
 
 
 def _levels(levels: Any, where: str, side: str) -> tuple[Level, ...]:
     return tuple(_level(level, where, side) for level in _items(levels, side, where))
 
 
-def _level(level: Any, where: str, side: str) -> Level:
-    if not isinstance(level, Level):
-        _refuse(where, side, level)
+def _level(value: Any, where: str, side: str) -> Level:
+    level = _one_of(Level, value, side, where)
     if type(level.price) is float and type(level.volume) is float:
         return level
-    try:
-        price, volume = _number(level.price), _number(level.volume)
-    except _UNFIT as error:
-        kinds = f"{type(level.price).__name__} and {type(level.volume).__name__}"
-        raise BadData(f"{where} with {side!r} of {kinds} that cannot be read") from error
-    # A level without a price or a volume is none; zero says so in the type that was declared
+    price = _tried(_number, level.price, side, where)
+    volume = _tried(_number, level.volume, side, where)
+    # A level without a price or a volume is none; zero says so in the declared type
     return Level(price or 0.0, volume or 0.0)
 
 
 def _trades(trades: Any, where: str) -> tuple[Trade, ...]:
-    kept: list[Trade] = []
-    for trade in _items(trades, "trades", where):
-        if not isinstance(trade, Trade):
-            _refuse(where, "trades", trade)
-        kept.append(_read(trade, _TRADE, where))
-    return tuple(kept)
+    items = _items(trades, "trades", where)
+    return tuple(_read(_one_of(Trade, item, "trades", where), _TRADE, where) for item in items)

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar, cast
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from argus_core.errors import ConfigError
 from argus_core.telemetry.shapes import fields_of, inside, shape_of
@@ -58,8 +58,10 @@ def made(kind: type[_Made], value: object, where: str, key: str = "") -> _Made:
 def explain(
     error: ValidationError, where: str, kind: Any, *, key: str = "", show: bool = False
 ) -> ConfigError:
-    """The first finding of a validation. It holds what was given only if ``show`` is set."""
-    found = error.errors(include_url=False)[0]
+    """The most telling finding of a validation. It holds what was given only if ``show`` is set."""
+    # A misspelt key is also a missing one; the misspelling says more.
+    findings = error.errors(include_url=False)
+    found = next((f for f in findings if f["type"] == "extra_forbidden"), findings[0])
     path: list[str | int] = [*([key] if key else []), *found["loc"]]
     place = key_path(path)
     if found["type"] == "extra_forbidden":

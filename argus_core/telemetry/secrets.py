@@ -29,7 +29,7 @@ class Secrets:
 
     environ: Mapping[str, str]
     directory: Path
-    known: set[str] = dataclasses.field(default_factory=set)
+    known: set[str] = dataclasses.field(default_factory=set[str])
 
     def looked_up(self, table: Mapping[str, Any], kind: Any, where: str) -> dict[str, Any]:
         """The table of a ``kind``, each ``{ env = … }`` and ``{ file = … }`` replaced by its text.
@@ -58,7 +58,7 @@ class Secrets:
             return found
         secrets = [kind for kind in shape if secret(kind)]
         nested = isinstance(value, dict | list | tuple)
-        if secrets and not (nested and set(shape) - {*secrets, type(None)}):
+        if secrets and not (nested and len(shape) > len(secrets) + (type(None) in shape)):
             raise _plain(where, path)
         if isinstance(value, dict):
             items = cast("dict[str, Any]", value).items()
@@ -70,13 +70,14 @@ class Secrets:
 
     def _reference(self, value: object, shape: Shape, where: str) -> str | None:
         """The text that a table refers to; None for a value that is no such reference."""
-        match value:
-            case {"env": str(name), **rest} if not rest and "env" not in fields_of(shape):
-                return self._variable(name, where)
-            case {"file": str(name), **rest} if not rest and "file" not in fields_of(shape):
-                return self._file(name, where)
-            case _:
-                return None
+        if not isinstance(value, dict) or len(cast("dict[str, Any]", value)) != 1:
+            return None
+        ((key, name),) = cast("dict[str, Any]", value).items()
+        look_up = {"env": self._variable, "file": self._file}.get(key)
+        # A nested table may have a key of that very name.
+        if look_up is None or not isinstance(name, str) or key in fields_of(shape):
+            return None
+        return look_up(name, where)
 
     def _variable(self, name: str, where: str) -> str:
         text = self.environ.get(name)
@@ -127,7 +128,7 @@ def _texts(value: object) -> Iterator[str]:
     elif dataclasses.is_dataclass(value):
         yield from _texts(vars(value))
     elif isinstance(value, Mapping):
-        for inner in cast("Mapping[Any, Any]", value).values():
+        for inner in cast("dict[Any, Any]", value).values():
             yield from _texts(inner)
     elif isinstance(value, list | tuple | set | frozenset):
         for inner in cast("list[Any]", value):

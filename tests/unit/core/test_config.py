@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from argus_core.config import Config
 from argus_core.errors import ConfigError
@@ -142,14 +144,39 @@ def test_loopback(tmp_path, host, loopback):
         ("x = [", "not valid TOML", "plugins.toml"),
         (
             "[sources.a]\nplugin='x'\n[[routes.bars_rules]]\nmarkets=['MARS']\npools=['a']",
-            "SH",
-            "rules",
+            "markets, item 1: Input should be 'SH'",
+            "[[routes.bars_rules]] number 1",
         ),
         (
             "[sources.a]\nplugin='x'\n[[routes.bars_rules]]\nmarket=['SH']\npools=['a']",
             "did you mean 'markets'",
-            "rules",
+            "[[routes.bars_rules]] number 1",
         ),
+        (
+            "[[routes.bars_rules]]\npools=['a']\n[[routes.bars_rules]]\nperiods=['1m']\npools=[]",
+            "pools",
+            "[[routes.bars_rules]] number 2",
+        ),
+        ("[[routes.bar_rules]]\npools=['a']", "did you mean 'bars_rules'", "[routes]"),
+        ("[routes]\nbars_rules = 5", "[[routes.bars_rules]]", "[routes]"),
+        ("[routes]\nbars_rules = [5]", "must be a table", "[[routes.bars_rules]] number 1"),
+        ("[routes]\ndefault = []", "default", "[routes]"),
+        ("[routes]\nbars = []", "bars", "[routes]"),
+        ("[routes]\ndefault = 'demo'", 'default = ["demo"]', "[routes]"),
+        ("[routes]\ndefault = 'demo'", "default must be a list", "[routes]"),
+        ("[routes]\ndefault = [5]", "default, item 1:", "[routes]"),
+        ("server = 5", "must be a table", "[server]"),
+        ("auth = 'open'", "must be a table", "[auth]"),
+        ("[auth]\nopen = 5", "[auth.open]", "[auth]"),
+        ("routes = 5", "must be a table", "[routes]"),
+        ("sources = []", "must be a table", "[sources]"),
+        ("[[sources]]\nplugin='x'", "must be a table", "[sources]"),
+        ("[sources]\nx = 3", "must be a table", "[sources.x]"),
+        ("[caches]\nx = 3", "must be a table", "[caches.x]"),
+        ("[alerters]\nx = [1]", "must be a table", "[alerters.x]"),
+        ("[pools]\nx = 3", "must be a table", "[pools.x]"),
+        ("[pools.p]\nsources = 'a'", 'write sources = ["a"]', "[pools.p]"),
+        ("[pools.p]\nsources = ['a']\nweights = 5", "weights must be a table", "[pools.p]"),
     ],
 )
 def test_mistakes_name_what_where_and_how(tmp_path, text, says, where):
@@ -173,3 +200,86 @@ def test_a_file_that_cannot_be_read(tmp_path):
         Config.load(path, {})
     with pytest.raises(ConfigError, match="cannot be read"):
         Config.load(Path(tmp_path), {})
+
+
+@pytest.mark.parametrize("section", ["sources", "pools", "caches", "alerters"])
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("", "is empty"),
+        (" ", "is empty"),
+        ("x" * 65, "longer than 64"),
+        ("a\nb", "control"),
+        ("a\x7f", "control"),
+        ("a\u202eb", "control"),
+    ],
+)
+def test_names_must_be_fit_to_print(section, name, says):
+    with pytest.raises(ConfigError, match=says) as caught:
+        Config.parse({section: {name: {"plugin": "x"}}}, {})
+    assert caught.value.where == f"plugins.toml, [{section}]"
+    assert not any(c in str(caught.value.message) for c in "\x7f\u202e\n")
+
+
+def test_names_may_be_in_any_script():
+    names = ["x" * 64, "主源", "a.b c-d"]
+    config = Config.parse({"sources": {name: {"plugin": "x"} for name in names}}, {})
+    assert config.routes.default == tuple(names)
+
+
+def test_a_configuration_knows_its_directory(tmp_path):
+    assert load(tmp_path, GOOD).directory == tmp_path
+
+
+KNOWN = [
+    *("server", "auth", "sources", "pools", "routes", "caches", "alerters", "host", "port"),
+    *("data_dir", "plugins", "plugin", "enabled", "required", "balancer", "weights", "default"),
+    *("bars", "quotes", "bars_rules", "markets", "periods", "a", "b", "p", "open", "where"),
+    *("environ", "directory"),
+]
+KEYS = st.sampled_from(KNOWN) | st.text(max_size=3)
+SCALARS = (
+    st.integers()
+    | st.floats()
+    | st.booleans()
+    | st.datetimes()
+    | st.dates()
+    | st.text(max_size=4)
+    | st.sampled_from(["a", "b", "p", "demo", "SH", "1m", "random"])
+)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=12,
+)
+NAMES = st.lists(st.sampled_from(["a", "b", "p"]), max_size=2) | VALUES
+NAMED = st.dictionaries(
+    st.sampled_from(["a", "b", "p"]), st.fixed_dictionaries({"plugin": VALUES}) | VALUES, max_size=3
+)
+RULE = st.fixed_dictionaries({"pools": NAMES}, optional={"markets": VALUES, "periods": VALUES})
+TABLES = st.fixed_dictionaries(
+    {},
+    optional={
+        "server": st.dictionaries(KEYS, VALUES, max_size=3) | VALUES,
+        "auth": st.fixed_dictionaries({}, optional={"plugins": VALUES, "open": VALUES}) | VALUES,
+        "sources": NAMED | VALUES,
+        "pools": st.dictionaries(
+            st.just("p"),
+            st.fixed_dictionaries({"sources": NAMES}, optional={"weights": VALUES}),
+        ),
+        "routes": st.fixed_dictionaries(
+            {}, optional={"default": NAMES, "bars_rules": st.lists(RULE, max_size=2) | VALUES}
+        )
+        | VALUES,
+        "caches": NAMED | VALUES,
+    },
+)
+
+
+@given(TABLES | st.dictionaries(KEYS, VALUES, max_size=4))
+def test_whatever_stands_there_is_a_configuration_or_an_explained_mistake(table):
+    try:
+        made = Config.parse(table, {})
+    except ConfigError as error:
+        made = error
+    assert isinstance(made, Config) or (made.where.startswith("plugins.toml") and made.fix)

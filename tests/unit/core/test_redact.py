@@ -34,6 +34,8 @@ def test_short_secrets_do_not_blot_out_sentences():
         "session 5f3c9d8e7a6b5c4d3e2f1a0b expired",
         "bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.abc",
         "login argus_1234abcd_aaaaaaaaaaaaaaaaaaaa refused",
+        "cannot reach redis://:hunter2@h:6379/0",
+        "cannot reach http://me:hunter2@h/x@y",
     ],
 )
 def test_what_looks_like_a_token_is_masked_in_foreign_messages(text):
@@ -41,6 +43,7 @@ def test_what_looks_like_a_token_is_masked_in_foreign_messages(text):
     assert MASK in told
     assert "5f3c9d8e7a6b5c4d3e2f1a0b" not in told
     assert "eyJhbGciOiJIUzI1NiJ9" not in told
+    assert "hunter2" not in told
 
 
 def test_plain_words_stay_and_long_ones_are_cut():

@@ -95,10 +95,13 @@ class TestPool:
         assert Balancer(Random(0)).report(one, ok=True, seconds=1.0) is None
 
 
-def table(**routes):
+def table(default=(), **routes):
     names = {"near", "far", "night", "other"}
     pools = {name: Pool(name, members(name)) for name in names}
-    return RouteTable(Routes.parse(routes), pools)
+    rules = {k.removesuffix("_rules"): v for k, v in routes.items() if k.endswith("_rules")}
+    plain = {k: v for k, v in routes.items() if not k.endswith("_rules")}
+    parsed = Routes.model_validate({"default": default, "by_dataset": plain, "rules": rules})
+    return RouteTable(parsed, pools)
 
 
 def parts(route_table, query):

@@ -4,7 +4,7 @@ import pytest
 from support.clock import TestClock
 from support.sources import Scripted, lone, node, symbols
 
-from argus_core import Quote, QuotesQuery, SourceUnavailable
+from argus_core import NotOffered, Quote, QuotesQuery, SourceUnavailable, Throttled
 from argus_core.errors import AllSourcesFailed
 from argus_core.model.ask import Deadline
 from argus_core.routing.router import Router
@@ -83,3 +83,28 @@ async def test_a_second_round_ends_as_soon_as_every_key_was_heard_of(clock):
     assert set(routed.absent) == {A}
     assert [a.source for a in routed.trace.attempts] == ["one", "two", "one"]
     assert second.asked == [(A, B)], "that A is absent has been said: nobody else is asked in haste"
+
+
+async def test_what_one_kind_declines_does_not_hide_what_the_other_suffers(clock):
+    (index,) = symbols("000300.SH")
+
+    def by_kind(query):
+        raise NotOffered("no index") if index in query.symbols else Throttled("too fast")
+
+    one = Scripted("one", clock, by_kind)
+    made = node(one)
+    router = Router(Fixed(lone(made)), clock=clock, redactor=Redactor())
+    with pytest.raises(AllSourcesFailed):
+        await router.fetch(QuotesQuery(symbols=(index, A)), Deadline.within(5, clock))
+    assert made.cooling("quotes:stock").error.code == "RATE_LIMIT_EXCEEDED"
+    assert made.cooling("quotes:index") is None
+    assert made.counters.failures == 1
+
+
+async def test_where_nobody_cools_down_the_asker_may_come_back_in_a_second(clock):
+    # The test's clock stands still, so only the attempt's own time is over.
+    router = Router(Fixed(lone(node(Scripted("one", clock, 30)))), clock=clock, redactor=Redactor())
+    with pytest.raises(AllSourcesFailed) as caught:
+        await router.fetch(QuotesQuery(symbols=(A,)), Deadline.within(0.05, clock))
+    assert [a.error for a in caught.value.attempts] == ["TIMEOUT"]
+    assert caught.value.retry_after == 1
