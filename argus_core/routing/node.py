@@ -168,8 +168,12 @@ class Node:
         if self.cooling(scope) is None:
             what = "everything" if error.whole_node else scope
             self._tell(self.name, "cooling", f"{what}: {error.code}, {error.cool_seconds:.0f} s")
-        until = self._clock.monotonic() + error.cool_seconds
-        self._cooling[EVERYTHING if error.whole_node else scope] = Cooling(until, error)
+        place = EVERYTHING if error.whole_node else scope
+        cooling = Cooling(self._clock.monotonic() + error.cool_seconds, error)
+        before = self._cooling.get(place)
+        # A refusal for an hour is not lifted because the vendor also had a hiccup.
+        if before is None or before.until < cooling.until:
+            self._cooling[place] = cooling
 
     def timed_out(self, error: SourceError, reply: Reply) -> None:
         """Note that no answer came in time; blame the node only if it had a fair chance."""

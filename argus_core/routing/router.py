@@ -82,6 +82,10 @@ class _Walk:
         served = self.served
         return tuple(key for key in pending if key in served)
 
+    def untried(self, key: str) -> bool:
+        """True if nobody was asked about the key, because of cool-downs."""
+        return key not in self.failed and key not in self.faults and key not in self.declined
+
     def wanted(self, heard: Container[str]) -> tuple[str, ...]:
         """Pending keys about which no node of the present pool has spoken."""
         return tuple(key for key in self.pending if key not in heard)
@@ -129,7 +133,7 @@ class Router:
             nonlocal first
             walk.errors.clear()
             await self._round(walk, desperate=not first)
-            if first and any(key not in walk.failed for key in walk.unheard):
+            if first and any(walk.untried(key) for key in walk.unheard):
                 await self._round(walk, desperate=True)  # cool-downs kept everybody from them
             first = False
             return bool(walk.unheard) and any(error.retry for error in walk.errors)
