@@ -11,7 +11,7 @@ from argus_api import legacy, system, v1
 from argus_api.docs import add_docs
 from argus_api.errors import add_error_handlers
 from argus_api.middleware import Compression, Surroundings
-from argus_api.openapi import TAGS, DescribedApp
+from argus_api.openapi import DESCRIPTION, TAGS, DescribedApp
 from argus_core import __version__
 from argus_core.gateway import Gateway
 
@@ -30,6 +30,7 @@ def create_app(gateway: Gateway) -> FastAPI:
         title="Argus",
         version=__version__,
         summary="Market data of the Chinese exchanges: one question, the same answer.",
+        description=DESCRIPTION,
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,

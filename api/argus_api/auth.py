@@ -6,7 +6,7 @@ from pydantic import SecretStr
 from starlette.requests import Request
 
 from argus_api.terms import gateway_of
-from argus_core import BadParameter, Presented, Principal
+from argus_core import BadCredentials, BadParameter, Presented, Principal
 from argus_core.errors import Forbidden
 
 DATA = "data"
@@ -31,6 +31,8 @@ EITHER_SCHEME = [{name: list[str]()} for name in SECURITY_SCHEMES]
 _IN_URLS = frozenset({"api_key", "apikey", "key", "token", "access_token", "x-api-key"})
 """Names under which people put keys into URLs, where logs and proxies would keep them."""
 
+_NOTHING_SHOWN = "a key is required: send it as X-API-Key: … or as Authorization: Bearer …"
+
 
 async def reads_data(request: Request) -> None:
     """Pass if the asker may read data.
@@ -39,9 +41,20 @@ async def reads_data(request: Request) -> None:
     scope is missing, :class:`BadParameter` for a key in the URL.
     """
     _refuse_keys_in_url(request)
-    principal: Principal = await gateway_of(request).authenticate(_presented(request))
+    principal = await _principal(request)
     if DATA not in principal.scopes:
         raise Forbidden(f"this needs the scope {DATA!r}", details={"scope": DATA})
+
+
+async def _principal(request: Request) -> Principal:
+    """Who asks. Only who shows nothing learns more from a refusal: where to put a key."""
+    presented = _presented(request)
+    try:
+        return await gateway_of(request).authenticate(presented)
+    except BadCredentials:
+        if presented.api_key is None and presented.bearer is None:
+            raise BadCredentials(_NOTHING_SHOWN) from None
+        raise
 
 
 def _presented(request: Request) -> Presented:

@@ -79,32 +79,44 @@ async def history_response(
     if tabular := _TABULAR.get(form):
         return await _tabular_response(form, tabular, reply, bars, meta)
     encode = frames.rows_by_symbol if form == "json" else frames.columns_by_symbol
-    data = await _off_loop(bars, encode, bars)
-    extra = {"total_records": _total(bars), "period": period}
-    return reply.enveloped(data, extra=extra, meta=meta, explain=explain, vary="Accept", form=form)
+    total = total_of(bars)
+    extra = {"total_records": total, "period": period}
+
+    def respond() -> Response:
+        # The tag and the envelope go over every byte too, so they belong to the encoding.
+        return reply.enveloped(
+            encode(bars), extra=extra, meta=meta, explain=explain, vary="Accept", form=form
+        )
+
+    return await off_loop(total, respond)
 
 
 async def _tabular_response(
     form: str, tabular: _Tabular, reply: Reply, bars: Frames, meta: Mapping[str, Any]
 ) -> Response:
-    table = frames.table(bars)
-    data = await _off_loop(bars, tabular.data, table)
-    lost = reply.failures
-    headers = reply.headers(etag_of(data, form), "Accept")
-    if lost:
-        headers["X-Argus-Errors"] = failures_header(lost)
-    if matches(reply.request.headers.get("if-none-match"), headers["ETag"]):
-        return Response(status_code=304, headers=headers)
-    told = {**reply.meta(), **meta, **({"errors": failures(lost)} if lost else {})}
-    body = await _off_loop(bars, tabular.body, table, data, encoded(told))
-    return Response(body, media_type=MEDIA_TYPES[form], headers=headers)
+    def respond() -> Response:
+        table = frames.table(bars)
+        data = tabular.data(table)
+        lost = reply.failures
+        headers = reply.headers(etag_of(data, form), "Accept")
+        if lost:
+            headers["X-Argus-Errors"] = failures_header(lost)
+        if matches(reply.request.headers.get("if-none-match"), headers["ETag"]):
+            return Response(status_code=304, headers=headers)
+        told = {**reply.meta(), **meta, **({"errors": failures(lost)} if lost else {})}
+        body = tabular.body(table, data, encoded(told))
+        return Response(body, media_type=MEDIA_TYPES[form], headers=headers)
+
+    return await off_loop(total_of(bars), respond)
 
 
-async def _off_loop(bars: Frames, encode: Callable[..., bytes], *args: Any) -> bytes:
-    if _total(bars) < _WORTH_A_THREAD:
-        return encode(*args)
-    return await to_thread.run_sync(encode, *args)
+async def off_loop(rows: int, respond: Callable[[], Response]) -> Response:
+    """What ``respond`` returns, made in a thread where so many rows would stall the event loop."""
+    if rows < _WORTH_A_THREAD:
+        return respond()
+    return await to_thread.run_sync(respond)
 
 
-def _total(bars: Frames) -> int:
+def total_of(bars: Frames) -> int:
+    """The number of bars of all symbols together."""
     return sum(frame.height for frame in bars.values())

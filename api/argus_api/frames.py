@@ -18,13 +18,19 @@ BAR_FIELDS = (
     "change_pct",
 )
 _LABELS = ("time", "date")
+FIELDS = ("symbol", *_LABELS, *BAR_FIELDS, "final")
+"""Every key and column of a bar, each of which ``fields`` may name."""
 _INSTANT = "%Y-%m-%dT%H:%M:%S%:z"
 
 
 def columns_of(frame: pl.DataFrame, fields: Sequence[str]) -> pl.DataFrame:
-    """The labels, the wanted fields and ``final``, in the contract's order."""
+    """The labels, the wanted fields and ``final``, in the contract's order.
+
+    A bar without its label would be no bar: labels stay, whether ``fields`` names them or not.
+    """
     labels = [name for name in _LABELS if name in frame.columns]
-    return frame.select(*labels, *fields, "final")
+    values = [name for name in BAR_FIELDS if name in fields]
+    return frame.select(*labels, *values, "final")
 
 
 def whole_counts(frame: pl.DataFrame) -> pl.DataFrame:

@@ -120,7 +120,16 @@ class Compression(GZipMiddleware):
             responder = IdentityResponder(
                 self.app, self.minimum_size, exclude_content_types=excluded
             )
-        await responder(scope, receive, send)
+
+        async def varied(message: Message) -> None:
+            # Said of every answer, for a 304 must say of its resource what the 200 says of it.
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                if "accept-encoding" not in headers.get("vary", "").lower():
+                    headers.add_vary_header("Accept-Encoding")
+            await send(message)
+
+        await responder(scope, receive, varied)
 
 
 def _request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:

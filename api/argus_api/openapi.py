@@ -19,6 +19,24 @@ TAGS = [
     {"name": "legacy", "description": "The older dialect: no envelope, Beijing time."},
 ]
 
+DESCRIPTION = """\
+Argus is a gateway to the market data of the Chinese exchanges. It asks the sources that its
+operator has configured, fails over between them, and answers in one set of symbols, units and time
+labels, saying where the data come from and how old they are.
+
+**Units.** Volume in shares (contracts for futures, units for funds), turnover in yuan, prices in
+yuan and as traded unless `adjust` says otherwise, `change_pct` in percent of the previous close.
+What a source does not have is null, never 0.
+
+**Time.** Shanghai time, ISO 8601 with offset; the legacy paths write `YYYY-MM-DD HH:MM:SS`. A bar
+is labelled by its end. Ranges include both bounds; a bound without a time is a trading date.
+
+**Simulated data.** A server with the demo source invents its prices. Each such answer says so:
+`meta.simulated` is true and so is the header `X-Argus-Simulated`. Never trade on these.
+
+Errors are `{success, error: {code, message, details}, timestamp}` on every path.
+"""
+
 _ERRORS: Mapping[int, str] = {
     400: "A parameter is missing, unknown or has a value that cannot be used.",
     401: "Credentials are absent or not valid.",
@@ -56,6 +74,31 @@ _HEADERS: tuple[dict[str, Any], ...] = (
 )
 
 
+def _answered(about: str, kind: str = "string", example: Any = None) -> dict[str, Any]:
+    described: dict[str, Any] = {"description": about, "schema": {"type": kind}}
+    if example is not None:
+        described["example"] = example
+    return described
+
+
+ANSWER_HEADERS: Mapping[str, Any] = {
+    "X-Request-ID": _answered("The name of this request, in the log and in the trace."),
+    "X-Argus-Source": _answered("The sources of the data, separated by commas.", "string", "demo"),
+    "X-Argus-Attempts": _answered("Calls to sources that this answer cost.", "integer", 1),
+    "X-Argus-Simulated": _answered("Whether any value is invented.", "boolean", example=False),
+    "X-Argus-Stale": _answered("Whether any value is older than it should be.", "boolean"),
+    "Cache-Status": _answered("What the caches did (RFC 9211).", "string", "argus-l1; hit; ttl=2"),
+    "Age": _answered("Seconds since the oldest value was fetched.", "integer", 0),
+    "ETag": _answered("A weak tag of the data; send it back in If-None-Match.", "string"),
+}
+"""The headers of a data answer, each once: responses refer to them."""
+_RETRY_AFTER = {"Retry-After": _answered("Seconds after which to ask again.", "integer", 5)}
+
+
+def _headers(*names: str) -> dict[str, Any]:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
 def documented(params: Params) -> dict[str, Any]:
     """The ``openapi_extra`` of a data route: its parameters, the common headers, its locks."""
     parameters = [*params.openapi(), *(dict(header) for header in _HEADERS)]
@@ -63,12 +106,14 @@ def documented(params: Params) -> dict[str, Any]:
 
 
 class DescribedApp(FastAPI):
-    """A FastAPI whose schema also holds the security schemes that its routes name."""
+    """A FastAPI whose schema also holds the security schemes and headers that its routes name."""
 
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI schema of the whole application."""
         schema = super().openapi()
-        schema.setdefault("components", {})["securitySchemes"] = SECURITY_SCHEMES
+        components = schema.setdefault("components", {})
+        components["securitySchemes"] = SECURITY_SCHEMES
+        components["headers"] = {**ANSWER_HEADERS, **_RETRY_AFTER}
         return schema
 
 
@@ -76,20 +121,35 @@ def responses(
     body: type[BaseModel],
     *failing: int,
     media_types: tuple[str, ...] = (),
-    success: int = HTTPStatus.OK,
 ) -> dict[int | str, dict[str, Any]]:
-    """The ``responses`` of a route: its body, 304, and the errors that it can have."""
-    answered: dict[str, Any] = {"model": body, "description": body.__doc__}
+    """The ``responses`` of a data route: its body, 304, and the errors that it can have."""
+    headers = _headers(*ANSWER_HEADERS)
+    answered: dict[str, Any] = {"model": body, "description": body.__doc__, "headers": headers}
     if media_types:
         binary = {"schema": {"type": "string", "format": "binary"}}
         answered["content"] = dict.fromkeys(media_types, binary)
-    described: dict[int | str, dict[str, Any]] = {
-        int(success): answered,
-        304: {"description": "The data are those of the given ETag."},
+    known = {"description": "The data are those of the given ETag.", "headers": headers}
+    return {200: answered, 304: known, **_failures(*failing)}
+
+
+def plain_responses(body: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
+    """The ``responses`` of a route that tells of Argus itself and not of a market."""
+    headers = _headers("X-Request-ID")
+    answered = {"model": body, "description": body.__doc__, "headers": headers}
+    return {200: answered, **_failures()}
+
+
+def _failures(*failing: int) -> dict[int | str, dict[str, Any]]:
+    return {status: _failed(status) for status in (*_ALWAYS, *failing)}
+
+
+def _failed(status: int) -> dict[str, Any]:
+    more = _RETRY_AFTER if status == HTTPStatus.SERVICE_UNAVAILABLE else ()
+    return {
+        "model": ErrorBody,
+        "description": _ERRORS[status],
+        "headers": _headers("X-Request-ID", *more),
     }
-    for status in (*_ALWAYS, *failing):
-        described[status] = {"model": ErrorBody, "description": _ERRORS[status]}
-    return described
 
 
 ASKING = (404, 413, 501, 503, 504)

@@ -99,14 +99,17 @@ END = Param(
 OPTIONAL_START: Param[date | None] = Param(
     name="start_date",
     parse=read_moment,
-    about="The first date, inclusive; 1 January of the current year if absent.",
+    about="The first date, inclusive; 1 January of end_date's year if absent.",
     schema=_DATE_SCHEMA,
     example="20240102",
 )
 OPTIONAL_END: Param[date | None] = Param(
     name="end_date",
     parse=read_moment,
-    about="The last date, inclusive; today if absent.",
+    about=(
+        "The last date, inclusive. If absent: today, or with a start_date the end of its year, "
+        "should that be later."
+    ),
     schema=_DATE_SCHEMA,
     example="20240131",
 )
@@ -137,7 +140,10 @@ ADJUST = Param(
 ADJUST_BASE: Param[date | None] = Param(
     name="adjust_base",
     parse=read_day,
-    about="The date whose prices `pre` leaves as traded; the newest known factor if absent.",
+    about=(
+        "The date whose prices stay as traded, today at the latest; the newest known factor's for "
+        "`pre`, the first one's for `post` if absent. Needs adjust=pre or post."
+    ),
     schema=_DATE_SCHEMA,
     example="2024-01-31",
 )

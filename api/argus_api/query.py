@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, Generic, TypeVar, cast
@@ -58,10 +58,7 @@ class Param(Generic[T_co]):
                 raise MissingParameter(f"{self.name} is required", details={"parameter": self.name})
             return cast("T_co", self.default)
         if len(values) > 1 and len({self._key(value) for value in values}) > 1:
-            names = " and ".join(name for name in self.spellings if name in given)
-            raise BadParameter(
-                f"{names} say different things; give one", details={"parameter": self.name}
-            )
+            raise self._contradiction([name for name in self.spellings if name in given])
         return cast("T_co", values[0])
 
     def openapi(self) -> dict[str, Any]:
@@ -83,6 +80,15 @@ class Param(Generic[T_co]):
             described["example"] = self.example
         return described
 
+    @staticmethod
+    def _contradiction(names: list[str]) -> BadParameter:
+        """Why several values under one name, or under two, cannot be used."""
+        how = "are given" if len(names) > 1 else "is given twice"
+        return BadParameter(
+            f"{' and '.join(names)} {how} with different values; give one",
+            details={"parameter": names[0]},
+        )
+
     def _texts(self, texts: list[str]) -> list[str]:
         return [",".join(texts)] if self.listed else texts
 
@@ -100,15 +106,23 @@ class Param(Generic[T_co]):
 
 
 class Values:
-    """The parameters of one request, each under the :class:`Param` that describes it."""
+    """The parameters of one request, each under the :class:`Param` that describes it.
 
-    __slots__ = ("_values",)
+    ``given`` holds the names that the caller used.
+    """
 
-    def __init__(self, values: Mapping[str, Any]) -> None:
+    __slots__ = ("_given", "_values")
+
+    def __init__(self, values: Mapping[str, Any], given: Collection[str]) -> None:
         self._values = values
+        self._given = given
 
     def __getitem__(self, param: Param[T]) -> T:
         return cast("T", self._values[param.name])
+
+    def spelling(self, param: Param[Any]) -> str:
+        """The name under which the caller gave ``param``, its own where it was not given."""
+        return next((name for name in param.spellings if name in self._given), param.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +144,7 @@ class Params:
             if name not in self._spellings:
                 raise self._unknown(name)
             given.setdefault(name, []).append(text)
-        return Values({param.name: param.read(given) for param in self.params})
+        return Values({param.name: param.read(given) for param in self.params}, given)
 
     def openapi(self) -> list[dict[str, Any]]:
         """The parameter objects of OpenAPI, in the order of declaration."""

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from argus_api.auth import EITHER_SCHEME, reads_data
 from argus_api.envelope import JSON, encoded
-from argus_api.openapi import responses
+from argus_api.openapi import plain_responses
 from argus_api.query import Params
 from argus_api.schemas import HealthBody, SourcesBody
 from argus_api.terms import gateway_of
@@ -51,7 +51,7 @@ async def health(request: Request) -> Response:
 @router.get(
     "/api/v1/sources",
     summary="Sources",
-    responses=responses(SourcesBody),
+    responses=plain_responses(SourcesBody),
     dependencies=[Depends(reads_data)],
     openapi_extra={"security": EITHER_SCHEME},
 )

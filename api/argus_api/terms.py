@@ -10,10 +10,10 @@ from typing import cast
 
 from starlette.requests import Request
 
-from argus_api.params import MAX_STALENESS, USE_CACHE
+from argus_api.params import ADJUST, ADJUST_BASE, MAX_STALENESS, SYMBOL, SYMBOLS, USE_CACHE
 from argus_api.query import Values, quoted
 from argus_api.reading import day_of
-from argus_core import BadParameter, Period, Symbol, parse_symbol
+from argus_core import Adjust, BadParameter, Period, Symbol, parse_symbol
 from argus_core.errors import TooLarge
 from argus_core.gateway import Gateway
 from argus_core.model.answer import Failure
@@ -77,20 +77,24 @@ class Batch:
     errors: dict[str, Failure]
 
 
-def batch_of(
-    texts: Sequence[str], cap: int, *, start: date | None = None, end: date | None = None
-) -> Batch:
-    """The symbols that ``texts`` spell, each once; raises if none can be read or the cap is passed.
+def today_of(request: Request) -> date:
+    """Today in Shanghai."""
+    return gateway_of(request).clock.now().date()
 
-    ``start`` and ``end`` help to tell contracts of different decades apart.
+
+def batch_of(values: Values, cap: int, start: date, end: date) -> Batch:
+    """The asked symbols, each once; raises if none can be read or there are more than ``cap``.
+
+    ``start`` and ``end``, today where no range is asked for, tell contracts of different decades
+    apart.
     """
+    texts, name = values[SYMBOLS], values.spelling(SYMBOLS)
     if len(texts) > cap:
         raise TooLarge(
-            f"symbols holds {len(texts)} entries; this path takes at most {cap} in one request",
-            details={"parameter": "symbols", "allowed": cap},
+            f"{name} holds {len(texts)} entries; this path takes at most {cap} in one request",
+            details={"parameter": name, "allowed": cap},
         )
-    first = None if start is None else day_of(start)
-    last = None if end is None else day_of(end)
+    first, last = day_of(start), day_of(end)
     symbols: dict[Symbol, None] = {}
     errors: dict[str, Failure] = {}
     for text in texts:
@@ -100,17 +104,36 @@ def batch_of(
             errors[text] = Failure(code=error.code, message=error.message)
     if not symbols:
         message = "; ".join(failure.message for failure in list(errors.values())[:3])
-        raise BadParameter(message, details={"parameter": "symbols"})
+        raise BadParameter(message, details={"parameter": name})
     return Batch(tuple(symbols), errors)
 
 
-def single(texts: Sequence[str]) -> str:
-    """The one entry of a parameter that takes a single symbol."""
+def symbol_of(values: Values, start: date, end: date) -> Symbol:
+    """The one asked symbol, where a path takes no more; the range is that of :func:`batch_of`."""
+    texts, name = values[SYMBOL], values.spelling(SYMBOL)
     if len(texts) != 1:
         raise BadParameter(
-            f"symbol takes one symbol here, not {len(texts)}", details={"parameter": "symbol"}
+            f"{name} takes one symbol here, not {len(texts)}", details={"parameter": name}
         )
-    return texts[0]
+    try:
+        return parse_symbol(texts[0], start=day_of(start), end=day_of(end))
+    except BadParameter as error:
+        raise BadParameter(error.message, details={"parameter": name}) from None
+
+
+def base_of(request: Request, values: Values) -> date | None:
+    """The date whose prices stay as traded; :class:`BadParameter` where none can be chosen."""
+    base = values[ADJUST_BASE]
+    if base is None:
+        return None
+    problem = None
+    if values[ADJUST] is Adjust.NONE:
+        problem = "needs adjust=pre or adjust=post; with adjust=none every price is as traded"
+    elif base > today_of(request):
+        problem = f"{base.isoformat()} lies in the future, whose factors nobody knows"
+    if problem:
+        raise BadParameter(f"adjust_base {problem}", details={"parameter": "adjust_base"})
+    return base
 
 
 def span_of(start: date, end: date, period: Period) -> tuple[date, date]:

@@ -103,16 +103,27 @@ def trade(value: Trade) -> Row:
     }
 
 
+def book(value: Depth) -> Row | None:
+    """Both sides of the order book, the best level first.
+
+    ``None`` where there are neither levels nor trades: then the source has no book of this
+    instrument. With trades it has one, which is empty just now.
+    """
+    if not value.bids and not value.asks and value.trades is None:
+        return None
+    return {
+        "bids": [level(entry) for entry in value.bids],
+        "asks": [level(entry) for entry in value.asks],
+    }
+
+
 def depth(value: Depth, groups: Sequence[str] = DEPTH_GROUPS) -> Row:
     """The wanted groups of a full quote."""
     row: Row = {}
     if "basic" in groups:
         row["basic"] = quote(value.quote)
     if "orderbook" in groups:
-        row["orderbook"] = {
-            "bids": [level(entry) for entry in value.bids],
-            "asks": [level(entry) for entry in value.asks],
-        }
+        row["orderbook"] = book(value)
     if "trades" in groups:
         row["trades"] = None if value.trades is None else [trade(one) for one in value.trades]
     return row

@@ -49,5 +49,6 @@ def _show(results: Sequence[Check]) -> None:
                 )
                 for result in results
             ),
+            wrapping={"finding"},
         )
     )

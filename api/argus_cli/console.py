@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -20,11 +20,22 @@ def output() -> Console:
     return console
 
 
-def table(headings: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Table:
-    """A table of literal text: square brackets are table names here, not markup."""
-    made = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
+def table(
+    headings: Sequence[str],
+    rows: Iterable[Sequence[str | Text]],
+    *,
+    wrapping: Collection[str] = (),
+) -> Table:
+    """A table of literal text: square brackets are table names here, not markup.
+
+    Only the columns of ``wrapping`` give way on a narrow terminal: a name or a time that breaks in
+    the middle can be neither read nor copied.
+    """
+    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for heading in headings:
-        made.add_column(heading, header_style="bold", overflow="fold")
+        made.add_column(
+            heading, header_style="bold", overflow="fold", no_wrap=heading not in wrapping
+        )
     for row in rows:
         made.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
     return made

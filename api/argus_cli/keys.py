@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 keys = typer.Typer(name="keys", help="Make, list and revoke API keys.", no_args_is_help=True)
 
+_DAY = "%Y-%m-%d"
+_MINUTE = f"{_DAY} %H:%M"
 _DAYS = re.compile(r"(\d{1,5})d")
 
 
@@ -109,8 +111,9 @@ def create(
 
 @keys.command("list")
 def list_(*, config: ConfigOption = DEFAULT_CONFIG) -> None:
-    """List all keys, the expired and the revoked too."""
+    """List all keys, the expired and the revoked too. Times are Beijing's."""
     from argus_cli.console import output, table
+    from argus_core import SHANGHAI
 
     with told():
         keeper = _keeper(config)
@@ -124,12 +127,15 @@ def list_(*, config: ConfigOption = DEFAULT_CONFIG) -> None:
                     record.id,
                     record.name,
                     ", ".join(record.scopes),
-                    record.created.isoformat(timespec="minutes"),
-                    record.expires.isoformat(timespec="minutes") if record.expires else "never",
+                    f"{record.created.astimezone(SHANGHAI):{_DAY}}",
+                    f"{record.expires.astimezone(SHANGHAI):{_MINUTE}}"
+                    if record.expires
+                    else "never",
                     _state(record, now),
                 )
                 for record in records
             ),
+            wrapping={"scopes", "state"},
         )
     )
 
@@ -184,7 +190,7 @@ def _until(text: str, clock: Clock) -> datetime:
 
 def _state(record: KeyRecord, now: datetime) -> str:
     if record.revoked is not None:
-        return f"revoked {record.revoked.isoformat(timespec='minutes')}"
+        return f"revoked {record.revoked.astimezone(now.tzinfo):{_DAY}}"
     if record.expires is not None and record.expires <= now:
         return "expired"
     return "active"

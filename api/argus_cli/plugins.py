@@ -14,6 +14,10 @@ from argus_cli.trouble import told
 
 if TYPE_CHECKING:
     from argus_core.config import Config
+    from argus_core.plugins import Installed
+
+_OURS = "argus-marketdata"
+"""The distribution that this command came with."""
 
 
 def plugins(
@@ -33,20 +37,29 @@ def plugins(
 
         uses = _uses(config)
         found = installed()
-    headings = ["plugin", "kind", "distribution", "offers"]
+    headings = ["plugin", "kind", "from", "offers"]
     if uses is not None:
         headings.append("enabled as")
+    console = output()
+    # Table names stay whole on a narrow terminal; a pipe wants one line a plugin.
+    between = "\n" if console.is_terminal else ", "
     rows = [
         [
             plugin.name,
             ", ".join(plugin.kinds) or ("unreadable" if plugin.error else "none"),
-            f"{plugin.distribution} {plugin.version}".strip(),
+            _origin(plugin),
             plugin.error or ", ".join(plugin.offers) or "-",
-            *([] if uses is None else [", ".join(uses.get(plugin.name, ())) or "-"]),
+            *([] if uses is None else [between.join(uses.get(plugin.name, ())) or "-"]),
         ]
         for plugin in found
     ]
-    output().print(table(headings, rows))
+    console.print(table(headings, rows, wrapping={"from", "offers"}))
+
+
+def _origin(plugin: Installed) -> str:
+    if plugin.distribution == _OURS:
+        return "built in"
+    return f"{plugin.distribution} {plugin.version}".strip()
 
 
 def _uses(path: Path | None) -> Mapping[str, list[str]] | None:

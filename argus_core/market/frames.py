@@ -12,9 +12,9 @@ from argus_core.errors import BadData
 from argus_core.extend.source import Rows
 from argus_core.model.frames import Column
 
-_HUGE: Final = 1.797e308
+HUGE: Final = 1.797e308
 """xtquant and CTP write DBL_MAX (1.7976931348623157e308) where they have no number."""
-_INT_MAX: Final = 2147483647.0
+INT_MAX: Final = 2147483647.0
 """The same habit in counts that were once 32-bit integers."""
 _COUNTS: Final = frozenset({"volume", "turnover", "open_interest"})
 
@@ -128,14 +128,14 @@ def _plain(series: pl.Series) -> bool:
     if least is None:
         return True
     # NaN makes the sum NaN, which fails every comparison; the bounds alone would not see it
-    return bool(abs(total) < _HUGE and abs(least) < _HUGE and most < _INT_MAX)
+    return bool(abs(total) < HUGE and abs(least) < HUGE and most < INT_MAX)
 
 
 def _without_sentinels(column: Column, series: pl.Series) -> pl.Series:
     # polars orders NaN above every number, so NaN fails the first comparison
-    true = (series < _HUGE) & (series > -_HUGE)
+    true = (series < HUGE) & (series > -HUGE)
     if column.name in _COUNTS:
-        true &= series != _INT_MAX
+        true &= series != INT_MAX
     return series if true.all() else series.zip_with(true, _nulls(column.name, series.len()))
 
 

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 from argus_core.clock import SHANGHAI
 from argus_core.extend.units import Units
+from argus_core.market.frames import HUGE, INT_MAX
 from argus_core.market.kinds import kind_of
-from argus_core.market.records import HUGE, INT_MAX
 from argus_core.market.units import FLIP, SLACK, provable
 from argus_core.model.records import Depth, Level, Quote, Trade
 from argus_core.model.symbol import Kind, Symbol

@@ -20,13 +20,9 @@ from typing import Any, Final, TypeVar
 
 from argus_core.clock import SHANGHAI
 from argus_core.errors import BadData
+from argus_core.market.frames import HUGE, INT_MAX
 from argus_core.model.records import Depth, Instrument, Level, Quote, Trade, TradingDays
 from argus_core.model.symbol import Exchange, Kind, Symbol
-
-HUGE: Final = 1.797e308
-"""xtquant and CTP write DBL_MAX (1.7976931348623157e308) where they have no number."""
-INT_MAX: Final = 2147483647
-"""The same habit in counts that were once 32-bit integers."""
 
 _NO_DATES: Final = frozenset({"", "0", "00000000", "99999999"})
 """What vendors write for "not yet" and "never" (xtquant's OpenDate and ExpireDate)."""

@@ -25,7 +25,8 @@ from argus_api.terms import (
     batch_of,
     gateway_of,
     picked,
-    single,
+    symbol_of,
+    today_of,
 )
 from argus_api.wire import only
 from argus_core import NotOffered
@@ -45,7 +46,8 @@ _FULL = Params(SYMBOL, FIELDS, DEPTH, USE_CACHE, MAX_STALENESS)
 async def latest_market(request: Request) -> Response:
     """The latest quote of up to 1 000 symbols."""
     asked = _LATEST.read(request.query_params.multi_items())
-    batch = batch_of(asked[SYMBOLS], LATEST_CAP)
+    today = today_of(request)
+    batch = batch_of(asked, LATEST_CAP, today, today)
     ask = ask_of(request, asked, LATEST_SECONDS)
     answer = await gateway_of(request).quotes(batch.symbols, ask)
     reply = Reply(request=request, ask=ask, answer=answer, errors=batch.errors).checked()
@@ -65,12 +67,13 @@ async def full_market(request: Request) -> Response:
     """Quote, order book and recent trades of one symbol; ``fields`` picks entries or groups."""
     asked = _FULL.read(request.query_params.multi_items())
     names = _wanted(asked[FIELDS])
-    batch = batch_of((single(asked[SYMBOL]),), 1)
+    today = today_of(request)
+    symbol = symbol_of(asked, today, today)
     ask = ask_of(request, asked, LATEST_SECONDS)
-    answer = await gateway_of(request).depth(batch.symbols, asked[DEPTH], ask)
+    answer = await gateway_of(request).depth((symbol,), asked[DEPTH], ask)
     raise_for(answer.errors)
     reply = Reply(request=request, ask=ask, answer=answer)
-    return reply.plain(encoded(only(rows.full(answer.data[batch.symbols[0]]), names)))
+    return reply.plain(encoded(only(rows.full(answer.data[symbol]), names)))
 
 
 def _wanted(fields: Sequence[str] | None) -> tuple[str, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
@@ -21,9 +23,9 @@ from argus_api.params import (
     USE_CACHE,
 )
 from argus_api.query import Params
-from argus_api.reading import exchanges_of
+from argus_api.reading import day_of, exchanges_of
 from argus_api.schemas import InstrumentRow
-from argus_api.terms import OTHER_SECONDS, ask_of, batch_of, days_of, gateway_of, single
+from argus_api.terms import OTHER_SECONDS, ask_of, days_of, gateway_of, symbol_of, today_of
 
 router = APIRouter()
 
@@ -41,11 +43,12 @@ _SECTOR = Params(SECTOR, USE_CACHE, MAX_STALENESS)
 async def instrument_detail(request: Request) -> Response:
     """What one symbol is."""
     asked = _INSTRUMENT.read(request.query_params.multi_items())
-    batch = batch_of((single(asked[SYMBOL]),), 1)
+    today = today_of(request)
+    symbol = symbol_of(asked, today, today)
     ask = ask_of(request, asked, OTHER_SECONDS)
-    answer = await gateway_of(request).instruments(batch.symbols, ask)
+    answer = await gateway_of(request).instruments((symbol,), ask)
     raise_for(answer.errors)
-    body = wire.instrument(answer.data[batch.symbols[0]])
+    body = wire.instrument(answer.data[symbol])
     return Reply(request=request, ask=ask, answer=answer).plain(encoded(body))
 
 
@@ -65,16 +68,22 @@ async def trading_dates(request: Request) -> Response:
     """The trading dates of a range, by default of the current year until today."""
     asked = _DATES.read(request.query_params.multi_items())
     ask = ask_of(request, asked, OTHER_SECONDS)
-    today = gateway_of(request).clock.now().date()
-    start, end = days_of(
-        asked[OPTIONAL_START] or today.replace(month=1, day=1), asked[OPTIONAL_END] or today
-    )
+    start, end = _range(asked[OPTIONAL_START], asked[OPTIONAL_END], today_of(request))
     market = asked[LEGACY_MARKET]
     answer = await gateway_of(request).trading_days(exchanges_of(market), start, end, ask)
     raise_for(answer.errors)
     days = next(iter(answer.data.values()))
     body = {"market": market, "data": [day.strftime("%Y%m%d") for day in days.dates]}
     return Reply(request=request, ask=ask, answer=answer).plain(encoded(body))
+
+
+def _range(start: date | None, end: date | None, today: date) -> tuple[date, date]:
+    """The asked range; a bound that is absent goes by the year of the other one."""
+    if start is None:
+        start = (end or today).replace(month=1, day=1)
+    elif end is None:
+        end = max(today, day_of(start).replace(month=12, day=31))
+    return days_of(start, end or today)
 
 
 @router.get(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from argus_api.wire import Row, beijing, count, level
+from argus_api.wire import Row, beijing, book, count
 from argus_core import Depth, Quote, Trade
 
 QUOTE_FIELDS = (
@@ -65,8 +65,7 @@ def full(value: Depth) -> Row:
     """A quote with both sides of the book and the trades."""
     return {
         **quote(value.quote),
-        "bids": [level(entry) for entry in value.bids],
-        "asks": [level(entry) for entry in value.asks],
+        **(book(value) or {"bids": None, "asks": None}),
         "trades": None if value.trades is None else [trade(one) for one in value.trades],
     }
 

@@ -31,6 +31,7 @@ from argus_api.terms import (
     HISTORY_CAP,
     HISTORY_SECONDS,
     ask_of,
+    base_of,
     batch_of,
     gateway_of,
     picked,
@@ -68,16 +69,16 @@ async def history(request: Request) -> Response:
     """Bars of up to 100 symbols, both ends of the range included."""
     asked = _HISTORY.read(request.query_params.multi_items())
     form = wanted(request, asked[FORMAT])
-    fields = picked(asked[FIELDS], frames.BAR_FIELDS)
+    fields = picked(asked[FIELDS], frames.FIELDS)
     start, end = span_of(asked[START], asked[END], asked[PERIOD])
-    batch = batch_of(asked[SYMBOLS], HISTORY_CAP, start=start, end=end)
+    batch = batch_of(asked, HISTORY_CAP, start, end)
     query = HistoryQuery(
         symbols=batch.symbols,
         period=asked[PERIOD],
         start=start,
         end=end,
         adjust=asked[ADJUST],
-        adjust_base=asked[ADJUST_BASE],
+        adjust_base=base_of(request, asked),
     )
     ask = ask_of(request, asked, HISTORY_SECONDS)
     answer = await gateway_of(request).history(query, ask)

@@ -20,6 +20,7 @@ from argus_api.terms import (
     batch_of,
     gateway_of,
     picked,
+    today_of,
 )
 
 router = APIRouter()
@@ -38,7 +39,8 @@ async def latest(request: Request) -> Response:
     """The latest quote of up to 1 000 symbols."""
     asked = _LATEST.read(request.query_params.multi_items())
     names = picked(asked[FIELDS], wire.QUOTE_FIELDS)
-    batch = batch_of(asked[SYMBOLS], LATEST_CAP)
+    today = today_of(request)
+    batch = batch_of(asked, LATEST_CAP, today, today)
     ask = ask_of(request, asked, LATEST_SECONDS)
     answer = await gateway_of(request).quotes(batch.symbols, ask)
     reply = Reply(request=request, ask=ask, answer=answer, errors=batch.errors).checked()
@@ -63,7 +65,8 @@ async def full(request: Request) -> Response:
     """Quote, order book and recent trades of up to 200 symbols."""
     asked = _FULL.read(request.query_params.multi_items())
     groups = picked(asked[FIELDS], wire.DEPTH_GROUPS)
-    batch = batch_of(asked[SYMBOLS], FULL_CAP)
+    today = today_of(request)
+    batch = batch_of(asked, FULL_CAP, today, today)
     ask = ask_of(request, asked, LATEST_SECONDS)
     answer = await gateway_of(request).depth(batch.symbols, asked[DEPTH], ask)
     reply = Reply(request=request, ask=ask, answer=answer, errors=batch.errors).checked()

@@ -33,6 +33,7 @@ from argus_api.terms import (
     days_of,
     gateway_of,
     picked,
+    today_of,
 )
 from argus_core import TradingDays
 
@@ -53,7 +54,8 @@ async def instrument_detail(request: Request) -> Response:
     """What up to 1 000 symbols are."""
     asked = _INSTRUMENTS.read(request.query_params.multi_items())
     names = picked(asked[FIELDS], wire.INSTRUMENT_FIELDS)
-    batch = batch_of(asked[SYMBOLS], LATEST_CAP)
+    today = today_of(request)
+    batch = batch_of(asked, LATEST_CAP, today, today)
     ask = ask_of(request, asked, OTHER_SECONDS)
     answer = await gateway_of(request).instruments(batch.symbols, ask)
     reply = Reply(request=request, ask=ask, answer=answer, errors=batch.errors).checked()

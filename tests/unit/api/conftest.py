@@ -25,8 +25,13 @@ PLUGIN = """
     class Small(Source):
         class Settings(Settings):
             broken: bool = False
+            closed: bool = False
             slow: float = 0.0
             lacks: tuple[str, ...] = ()
+
+        async def open(self):
+            if self.settings.closed:
+                raise SourceUnavailable("the vendor is closed")
 
         async def _pass(self):
             if self.settings.slow:

@@ -102,6 +102,16 @@ async def test_bad_credentials(guarded, headers):
     assert response.status_code == 401
 
 
+async def test_only_who_shows_nothing_is_told_where_to_put_a_key(guarded):
+    nothing = await guarded.v1("latest", symbols="000001.SZ")
+    told = nothing.json()["error"]["message"]
+    assert "X-API-Key" in told
+    assert "Authorization: Bearer" in told
+    for headers in ({"X-API-Key": "bad"}, {"Authorization": "Bearer revoked"}):
+        response = await guarded.v1("latest", symbols="000001.SZ", headers=headers)
+        assert response.json()["error"]["message"] == "a valid key is required"
+
+
 async def test_credentials_are_judged_before_parameters(guarded):
     assert (await guarded.v1("latest", nonsense="1")).status_code == 401
 

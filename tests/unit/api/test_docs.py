@@ -66,6 +66,27 @@ async def test_parameters_are_described_from_the_tables_that_read_them(api):
     assert "application/vnd.apache.parquet" in history["responses"]["200"]["content"]
 
 
+async def test_headers_are_described_once_and_referred_to(api):
+    schema = (await api.get("/openapi.json")).json()
+    components = schema["components"]["headers"]
+    promised = {"X-Request-ID", "X-Argus-Source", "X-Argus-Attempts", "X-Argus-Simulated"}
+    promised |= {"X-Argus-Stale", "Cache-Status", "Age", "ETag"}
+    assert set(components) == promised | {"Retry-After"}
+    assert all(header["description"] for header in components.values())
+    for path, methods in schema["paths"].items():
+        for operation in methods.values():
+            for status, response in operation["responses"].items():
+                headers = response.get("headers", {})
+                for name, header in headers.items():
+                    assert header == {"$ref": f"#/components/headers/{name}"}
+                if "304" in operation["responses"] and status in ("200", "304"):
+                    assert set(headers) == promised, path
+                if status == "503" and path != "/health":
+                    assert set(headers) == {"X-Request-ID", "Retry-After"}
+    about = schema["info"]["description"]
+    assert all(word in about for word in ("shares", "yuan", "Shanghai", "X-Argus-Simulated"))
+
+
 async def test_health_and_sources_are_what_the_schema_promises(api):
     health = await api.get("/health")
     schemas.HealthBody.model_validate_json(health.content, extra="forbid")

@@ -3,6 +3,7 @@
 import logging
 
 import pytest
+from support.distribution import install
 
 from argus_api.errors import failed_batch
 from argus_core.errors import (
@@ -17,6 +18,17 @@ from argus_core.errors import (
     UnknownSymbol,
 )
 from argus_core.model.answer import Attempt, Failure
+
+MUTE = """
+    from argus_core import Source, hookimpl
+
+    class Mute(Source):
+        pass
+
+    @hookimpl
+    def register_source():
+        return Mute
+"""
 
 
 def error_of(response):
@@ -89,14 +101,27 @@ class TestWholeWay:
         assert {attempt["source"] for attempt in attempts} == {"one", "two"}
         assert health.json()["status"] == "degraded"
 
-    async def test_nothing_that_is_asked_for_is_offered(self, start):
-        async with start({}, auth={"plugins": ["open"]}) as api:
+    async def test_nothing_that_is_asked_for_is_offered(self, start, tmp_path, monkeypatch):
+        (tmp_path / "mute").mkdir()
+        install(
+            tmp_path / "mute",
+            monkeypatch,
+            dist="mute-dist",
+            module="mute_module",
+            source=MUTE,
+            entry="mute",
+        )
+        async with start({"mute": {"plugin": "mute"}}) as api:
             response = await api.v1("latest", symbols="000001.SZ")
-            health = await api.get("/health")
         assert response.status_code == 501
         assert "small" in error_of(response)["details"]["offered_by"]
+
+    async def test_without_any_source_that_opened_the_whole_is_down(self, start):
+        async with start({"small": {"closed": True, "required": False}}) as api:
+            health = await api.get("/health")
         assert health.status_code == 503
         assert health.json()["status"] == "down"
+        assert health.json()["services"] == {"small": "down"}
 
     async def test_unexpected_failures_tell_the_log_and_not_the_client(
         self, api, monkeypatch, caplog

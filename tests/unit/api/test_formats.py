@@ -2,6 +2,7 @@
 
 import io
 import json
+import threading
 from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from argus_api import frames
+from argus_api import envelope, formats, frames
 
 DAYS = {"start_date": "2024-01-10", "end_date": "2024-01-12"}
 DAY = {"start_date": "2024-01-10", "end_date": "2024-01-10", "period": "1m"}
@@ -77,6 +78,33 @@ class TestTables:
         params = {"symbols": TWO, "start_date": "2023-01-01", "end_date": "2024-01-12"}
         response = await api.v1("history", period="1m", format=form, **params)
         assert table_of(form, response.content).num_rows > 1500
+
+
+@pytest.mark.parametrize("form", ["json", "json-columns", "csv", "arrow", "legacy"])
+async def test_nothing_of_a_large_answer_is_made_on_the_event_loop(api, monkeypatch, form):
+    loop = threading.get_ident()
+    makers = []
+    for module in (formats, envelope):
+        real = module.etag_of
+
+        def spy(*args, real=real):
+            makers.append(threading.get_ident())
+            return real(*args)
+
+        monkeypatch.setattr(module, "etag_of", spy)
+
+    async def ask(first):
+        bounds = {"start_date": first, "end_date": "2024-01-12", "period": "1m"}
+        makers.clear()
+        if form == "legacy":
+            response = await api.get("/hist_kline", symbol="000001.SZ", **bounds)
+        else:
+            response = await api.v1("history", symbols="000001.SZ", format=form, **bounds)
+        assert response.status_code == 200
+        return makers[0]
+
+    assert await ask("2024-01-10") == loop, "a thread costs a small answer more than it saves"
+    assert await ask("2021-01-01") != loop
 
 
 class TestTexts:

@@ -124,6 +124,18 @@ class TestTradingDates:
         assert body["market"] == "SH"
         assert (body["data"][0], body["data"][-1]) == ("20240102", "20240115")
 
+    @pytest.mark.parametrize(
+        ("bound", "first", "last"),
+        [
+            ({"end_date": "20220630"}, "20220103", "20220630"),
+            ({"start_date": "20220603"}, "20220603", "20240115"),
+            ({"start_date": "20240103"}, "20240103", "20241231"),
+        ],
+    )
+    async def test_one_bound_decides_on_the_other(self, api, path, bound, first, last):
+        days = (await api.get(path, **bound)).json()["data"]
+        assert (days[0], days[-1]) == (first, last)
+
 
 @pytest.mark.parametrize(
     "path", ["/hist_kline", "/full_market", "/instrument_detail", "/latest_market"]

@@ -48,11 +48,40 @@ class TestSpellings:
         params = {"symbol": "sz000001", "period": "1d", "frequency": "1d"}
         assert (await api.v1("history", **HISTORY, **params)).status_code == 200
 
-    @pytest.mark.parametrize("more", [{"symbol": "600519.SH"}, {"period": "1d", "frequency": "1w"}])
-    async def test_spellings_that_disagree_are_refused(self, api, more):
+    @pytest.mark.parametrize(
+        ("more", "message"),
+        [
+            (
+                {"symbol": "600519.SH"},
+                "symbols and symbol are given with different values; give one",
+            ),
+            (
+                {"period": "1d", "frequency": "1w"},
+                "period and frequency are given with different values; give one",
+            ),
+            ({"period": ["1d", "1m"]}, "period is given twice with different values; give one"),
+            (
+                {"frequency": ["1d", "1m"]},
+                "frequency is given twice with different values; give one",
+            ),
+        ],
+    )
+    async def test_values_that_disagree_are_refused(self, api, more, message):
         response = await api.v1("history", **HISTORY, **more)
         assert code(response) == (400, "INVALID_PARAMETER")
-        assert "different things" in response.json()["error"]["message"]
+        assert response.json()["error"]["message"] == message
+
+    @pytest.mark.parametrize(
+        "path", ["/latest_market", "/full_market", "/instrument_detail", "/hist_kline"]
+    )
+    @pytest.mark.parametrize("name", ["symbol", "symbols"])
+    @pytest.mark.parametrize("text", ["zz", ",".join(f"{600000 + n}.SH" for n in range(1001))])
+    async def test_refusals_name_what_the_caller_wrote(self, api, path, name, text):
+        bounds = RANGE if path == "/hist_kline" else {}
+        response = await api.get(path, **{name: text}, **bounds)
+        error = response.json()["error"]
+        assert error["details"]["parameter"] == name
+        assert text == "zz" or error["message"].startswith(f"{name} ")
 
     async def test_repeated_lists_are_joined_and_repeated_scalars_compared(self, api):
         url = "/api/v1/market_data/latest?symbols=000001.SZ&symbols=600519.SH"
@@ -103,6 +132,13 @@ class TestRefusals:
             ("history", {**HISTORY, "period": "2h"}, "1m, 5m, 15m, 30m, 1h, 1d, 1w, 1mon"),
             ("history", {**HISTORY, "adjust": "front"}, "none, pre, post"),
             ("history", {**HISTORY, "adjust_base": "yesterday"}, "YYYY-MM-DD"),
+            ("history", {**HISTORY, "adjust_base": "2024-01-11"}, "adjust=pre or adjust=post"),
+            (
+                "history",
+                {**HISTORY, "adjust": "none", "adjust_base": "2024-01-11"},
+                "needs adjust=pre",
+            ),
+            ("history", {**HISTORY, "adjust": "pre", "adjust_base": "2024-01-16"}, "the future"),
             ("history", {**HISTORY, "start_date": "2024-02-30"}, "YYYY-MM-DD"),
             ("history", {**HISTORY, "start_date": "2024-1-5"}, "YYYY-MM-DD"),
             ("history", {**HISTORY, "start_date": "0001-01-01"}, "1900"),

@@ -2,7 +2,9 @@
 
 import pytest
 
-from argus_api import schemas
+from argus_api import schemas, wire
+from argus_api.legacy import rows
+from argus_core import Depth, Quote, Symbol
 
 ENVELOPE = {"success", "data", "meta", "timestamp"}
 QUOTE = {
@@ -146,6 +148,36 @@ class TestFull:
         body = (await api.v1("full", symbols="600519.SH")).json()
         assert body["data"]["600519.SH"]["trades"] is None
 
+    @pytest.mark.parametrize(
+        ("trades", "v1", "legacy"), [(None, None, None), ((), {"bids": [], "asks": []}, [])]
+    )
+    def test_no_book_is_null_and_an_empty_one_is_empty(self, trades, v1, legacy):
+        quote = Quote(symbol=Symbol("000300.SH"), price=3300.0)
+        row = wire.depth(Depth(quote=quote, trades=trades))
+        assert row["orderbook"] == v1
+        assert row["trades"] == legacy
+        older = rows.full(Depth(quote=quote, trades=trades))
+        assert older["bids"] == older["asks"] == older["trades"] == legacy
+
+
+@pytest.mark.parametrize(
+    ("path", "params"),
+    [
+        ("/api/v1/market_data/latest", {}),
+        ("/api/v1/market_data/full", {}),
+        ("/api/v1/market_data/instrument_detail", {}),
+        ("/latest_market", {}),
+        ("/full_market", {}),
+        ("/instrument_detail", {}),
+        ("/api/v1/market_data/history", JANUARY),
+        ("/hist_kline", JANUARY),
+    ],
+)
+async def test_three_digits_are_read_by_the_range_or_today(api, path, params):
+    response = await api.get(path, symbol="CF405.CZCE", **params)
+    assert "CF2405.CZCE" in response.text, "no other is listed in January 2024"
+    assert "decade" not in response.text
+
 
 class TestHistory:
     async def test_the_sample(self, api):
@@ -205,6 +237,20 @@ class TestHistory:
     async def test_fields_filter(self, api):
         body = (await api.v1("history", symbols="000001.SZ", fields="close", **JANUARY)).json()
         assert body["data"]["000001.SZ"][0] == {"date": "2024-01-10", "close": 12.3}
+
+    @pytest.mark.parametrize("extra", ["date", "time", "symbol", "final", "symbol,time,date"])
+    async def test_every_key_of_a_row_is_a_field(self, api, extra):
+        params = {"symbols": "000001.SZ", **JANUARY}
+        plain = (await api.v1("history", fields="close", **params)).json()["data"]
+        more = (await api.v1("history", fields=f"{extra},close", **params)).json()["data"]
+        assert more == plain
+        labels = (await api.v1("history", fields=extra, **params)).json()["data"]
+        assert labels["000001.SZ"][0] == {"date": "2024-01-10"}
+
+    @pytest.mark.parametrize("base", ["2024-01-10", "20240115"])
+    async def test_the_base_may_be_any_day_until_today(self, api, base):
+        params = {"symbols": "000001.SZ", "adjust": "pre", "adjust_base": base}
+        assert (await api.v1("history", **params, **JANUARY)).status_code == 200
 
 
 class TestReference:

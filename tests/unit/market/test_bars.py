@@ -188,25 +188,63 @@ def test_intraday_bars_need_times():
         read([bar("20240115")])
 
 
-@pytest.mark.parametrize("empty", [0.0, None])
-def test_a_minute_without_a_trade_is_no_row_except_of_an_index(empty):
+def test_a_minute_without_a_trade_is_no_row_except_of_an_index():
     for symbol, left in ((S, 1), (FUTURE, 1), (INDEX, 2)):
-        rows = [bar(minute(15, "09:31"), symbol), bar(minute(15, "09:32"), symbol, volume=empty)]
+        rows = [bar(minute(15, "09:31"), symbol), bar(minute(15, "09:32"), symbol, volume=0.0)]
         found = read(rows, symbols=(symbol,))
         assert found.series[symbol].height == left
         assert ("dropped 1 bars without a trade" in found.steps) is (left == 1)
 
 
 @pytest.mark.parametrize("empty", [0.0, None])
-def test_a_suspended_day_is_no_row_and_a_quiet_futures_day_is_one(empty):
+def test_a_quiet_futures_day_is_a_row(empty):
     quiet = {"volume": empty, "open": 0.0, "high": 0.0, "low": 0.0, "settle": 9.3}
-    for symbol, left in ((S, 1), (FUTURE, 2)):
-        rows = [bar("20240115", symbol), bar("20240116", symbol, **quiet)]
-        frame = read(rows, Period.D1, (symbol,)).series[symbol]
-        assert frame.height == left
-    row = frame.row(1, named=True)
+    rows = [bar("20240115", FUTURE), bar("20240116", FUTURE, **quiet)]
+    row = read(rows, Period.D1, (FUTURE,)).series[FUTURE].row(1, named=True)
     assert (row["open"], row["high"], row["low"], row["close"]) == (None, None, None, 9.4)
     assert row["settle"] == 9.3
+
+
+@pytest.mark.parametrize("price", [9.4, 0.0, None])
+@pytest.mark.parametrize("turnover", [0.0, None])
+def test_a_suspended_day_is_no_row(price, turnover):
+    prices = dict.fromkeys(PRICES, price)
+    rows = [bar("20240115"), bar("20240116", volume=0.0, turnover=turnover) | prices]
+    found = read(rows, Period.D1)
+    assert found.series[S]["date"].to_list() == [date(2024, 1, 15)]
+    assert "dropped 1 bars without a trade" in found.steps
+
+
+@pytest.mark.parametrize("volume", [None, float("nan"), 2147483647])
+@pytest.mark.parametrize("prices", [{}, dict.fromkeys(PRICES), dict.fromkeys(PRICES, 0.0)])
+def test_a_day_that_lost_its_volume_is_not_taken_for_a_suspension(volume, prices):
+    rows = [bar("20240115"), bar("20240117"), bar("20240115", OTHER)]
+    rows.append(bar("20240116", volume=1000.0) | prices | {"volume": volume, "turnover": volume})
+    found = read(rows, Period.D1, (S, OTHER))
+    assert set(found.series) == {OTHER}
+    assert found.faults == {S: "the bar of 2024-01-16 00:00:00+08:00 has no volume"}
+    within = read(rows, Period.D1, (S,), end=date(2024, 1, 15))
+    assert within.series[S].height == 1
+    assert within.faults == {}
+
+
+def test_a_minute_that_lost_its_volume_is_a_fault_even_in_the_opening_auction():
+    for clock, told in (("09:25", "09:31"), ("09:32", "09:32")):
+        rows = [bar(minute(15, "09:31")), bar(minute(15, clock), volume=None)]
+        found = read(rows)
+        assert found.series == {}
+        assert found.faults == {S: f"the bar of 2024-01-15 {told}:00+08:00 has no volume"}
+    lost = read([bar(minute(15, "09:31"), FUTURE, volume=None)], symbols=(FUTURE,))
+    assert set(lost.faults) == {FUTURE}
+
+
+@pytest.mark.parametrize("symbol", [INDEX, FUTURE])
+def test_a_day_without_volume_needs_a_close(symbol):
+    prices = dict.fromkeys(PRICES)
+    rows = [bar("20240115", symbol, volume=None), bar("20240116", symbol, volume=None) | prices]
+    found = read(rows, Period.D1, (symbol,))
+    assert found.faults == {symbol: "the bar of 2024-01-16 00:00:00+08:00 has no volume"}
+    assert read(rows[:1], Period.D1, (symbol,)).series[symbol]["volume"].to_list() == [None]
 
 
 def test_a_symbol_that_never_traded_is_absent():

@@ -1,6 +1,7 @@
 """A source's reply, dataset by dataset: read, kept to what was asked, or refused with a reason."""
 
 from datetime import UTC, date, datetime
+from decimal import Decimal
 
 import polars as pl
 import pytest
@@ -131,6 +132,11 @@ class TestQuotes:
         assert {s: q.volume for s, q in found.values.items()} == {A: 100.0, B: 1000.0}
         assert found.faults == {}
 
+    def test_a_rule_about_its_dataset_covers_it(self):
+        subject = source(Units(volume=100.0, datasets=frozenset({"quotes"})))
+        found = read("quotes", [Quote(symbol=A, price=10.0, volume=3.0)], subject)
+        assert found.values[A].volume == 300.0
+
     def test_without_a_rule_the_numbers_are_shares_and_yuan(self):
         subject = source(Units(volume=7.0, datasets=frozenset({"depth"})))
         found = read("quotes", [Quote(symbol=A, price=10.0, volume=3.0)], subject)
@@ -153,10 +159,66 @@ class TestQuotes:
         assert found.faults == {B: "the volume -1.0 is negative"}
 
     def test_any_iterable_will_do(self):
-        assert set(read("quotes", (Quote(symbol=s) for s in (A, B))).values) == {A, B}
+        assert set(read("quotes", (Quote(symbol=s, price=5.0) for s in (A, B))).values) == {A, B}
+
+    def test_what_says_nothing_is_no_answer(self):
+        found = read("quotes", [Quote(symbol=A, name="贵州茅台"), Quote(symbol=B, prev_close=1.0)])
+        assert set(found.values) == {B}
+        assert found.faults == {}
+
+    def test_one_sent_twice_is_one_and_two_that_differ_are_a_fault(self):
+        one, other = Quote(symbol=A, price=10.0), Quote(symbol=A, price=99.0)
+        same = read("quotes", [one, Quote(symbol=B, price=1.0), Quote(symbol=A, price=10.0)])
+        assert set(same.values) == {A, B}
+        for reply in ([one, other], [one, other, one], [other, one]):
+            found = read("quotes", [Quote(symbol=B, price=1.0), *reply])
+            assert set(found.values) == {B}
+            assert found.faults == {A: "the answer holds two different quotes of it"}
+
+    def test_a_false_one_is_not_saved_by_a_second(self):
+        pair = [Quote(symbol=A, price=10.0), Quote(symbol=A, price=10.0, volume=-1.0)]
+        for reply in (pair, pair[::-1]):
+            found = read("quotes", reply)
+            assert (found.values, set(found.faults)) == ({}, {A})
+
+    def test_fields_of_other_types_are_mended_and_symbols_become_symbols(self):
+        quote = Quote(symbol=str(A), price=Decimal("10.5"), volume=3)
+        found = read("quotes", [quote]).values[A]
+        assert [type(v) for v in (found.symbol, found.price, found.volume)] == [
+            Symbol,
+            float,
+            float,
+        ]
+
+    def test_a_field_of_no_use_is_named_with_dataset_and_type(self):
+        with pytest.raises(BadData) as caught:
+            read("quotes", [Quote(symbol=A, price="hunter22")])
+        expected = "vendor answered quotes with a 'price' of type str that cannot be read"
+        assert caught.value.message == expected
 
 
 class TestDepth:
+    def test_books_are_cut_to_the_levels_asked_for(self):
+        levels = tuple(Level(9.0 - n, 1.0) for n in range(8))
+        reply = [Depth(quote=Quote(symbol=A, price=10.0), bids=levels[::-1])]
+        assert read("depth", reply).values[A].bids == levels[:5]
+        assert read("depth", reply, levels=3).values[A].bids == levels[:3]
+
+    def test_a_crossed_one_and_two_that_differ_are_faults(self):
+        quote = Quote(symbol=A, price=10.0, open=10.0, as_of=NOW)
+        crossed = Depth(quote=quote, bids=(Level(10.1, 1.0),), asks=(Level(10.0, 1.0),))
+        assert "crossed" in read("depth", [crossed]).faults[A]
+        plain = Depth(quote=quote)
+        other = Depth(quote=quote, bids=(Level(9.9, 1.0),))
+        assert set(read("depth", [plain, plain]).values) == {A}
+        assert read("depth", [plain, other]).faults == {
+            A: "the answer holds two different depth of it"
+        }
+
+    def test_a_book_of_something_else_is_refused(self):
+        with pytest.raises(BadData, match="'bids' of type tuple"):
+            read("depth", [Depth(quote=Quote(symbol=A, price=1.0), bids=((9.9, 1.0),))])
+
     def test_books_are_scaled_and_dated(self):
         at = datetime(2024, 3, 15, 2, 0)  # noqa: DTZ001
         book = Depth(quote=Quote(symbol=A, price=10.0, as_of=at), bids=(Level(9.9, 3.0),))
@@ -237,6 +299,13 @@ class TestFactors:
         found = read("factors", self.rows((A, MON, 1.5), (A, MON, 1.5)))
         assert found.values[A].rows() == [(MON, 1.5)]
 
+    def test_two_different_factors_of_one_day_are_a_fault_of_their_symbol(self):
+        rows = [(A, MON, 1.0), (A, TUE, 2.0), (A, TUE, 4.0), (B, TUE, 2.0)]
+        for mixed in (rows, rows[::-1]):
+            found = read("factors", self.rows(*mixed))
+            assert set(found.values) == {B}
+            assert found.faults == {A: "two different factors carry the date 2024-03-12"}
+
     @pytest.mark.parametrize("factor", [None, float("nan"), 0.0, -1.0])
     def test_what_cannot_be_a_factor_is_a_fault_of_its_symbol(self, factor):
         found = read("factors", self.rows((A, MON, 1.0), (A, TUE, factor), (B, MON, 1.0)))
@@ -288,6 +357,24 @@ class TestTables:
         assert all(isinstance(member, Symbol) for member in found.values["银行"])
         assert read("sectors", {"银行": ()}).values == {}
 
+    def test_members_become_symbols_and_what_is_none_is_refused(self):
+        found = read("sectors", {"银行": ["600000.SH", B]})
+        assert [type(member) for member in found.values["银行"]] == [Symbol, Symbol]
+        for members, kind in (("600000.SH", "str"), (["600000"], "str"), ([600000], "int")):
+            with pytest.raises(BadData, match=f"of type {kind} that cannot be read") as caught:
+                read("sectors", {"银行": members})
+            assert "600000" not in caught.value.message
+
+    def test_tables_are_mended_field_by_field(self):
+        odd = Instrument(symbol=A, pe_ratio=float("nan"), list_date="20010827")
+        good = Instrument(symbol=A, list_date=date(2001, 8, 27))
+        assert read("instruments", [odd]).values == {A: good}
+        assert read("listings", {"SH": [odd]}).values == {"SH": (good,)}
+        with pytest.raises(BadData, match="listings with str"):
+            read("listings", {"SH": "600519.SH"})
+        with pytest.raises(BadData, match="listings with a 'symbol' of type str"):
+            read("listings", {"SH": [Instrument(symbol="sh600519")]})
+
 
 class TestCalendar:
     def days(self, *dates, through=date(2024, 12, 31), exchange=Exchange.SH):
@@ -299,6 +386,16 @@ class TestCalendar:
         assert days.dates == (MON, TUE)
         assert days.known_through == date(2024, 12, 31)
         assert list(found.values) == ["SH"]
+
+    def test_dates_of_other_types_become_dates(self):
+        at = datetime(2024, 3, 11, 17, tzinfo=UTC)
+        found = read("calendar", self.days(at, "20240311", through="2024-12-31")).values["SH"]
+        assert found == TradingDays(dates=(MON, TUE), known_through=date(2024, 12, 31))
+        assert {type(day) for day in found.dates} == {date}
+        for days, name in (((20240311,), "dates"), ((None,), "dates"), ("20240311", "dates")):
+            reply = {"SH": TradingDays(dates=days, known_through=TUE)}
+            with pytest.raises(BadData, match=f"vendor answered calendar with a '{name}'"):
+                read("calendar", reply)
 
     def test_a_range_without_a_session_is_an_answer(self):
         assert read("calendar", self.days(WED)).values["SH"].dates == ()

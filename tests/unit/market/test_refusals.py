@@ -10,6 +10,7 @@ from argus_core.errors import BeyondHorizon
 from argus_core.market import calendar
 from argus_core.market.adjustment import adjust
 from argus_core.market.quotes import normalise_quote
+from argus_core.market.units import FLIP, SLACK
 
 
 @pytest.mark.parametrize(
@@ -83,3 +84,26 @@ def test_a_series_older_than_its_factors_says_from_when_to_when():
 def test_a_low_above_the_high_is_named():
     quote = Quote(symbol=Symbol("600519.SH"), price=10.0, low=11.0, high=10.0)
     assert normalise_quote(quote, Units()) == "the low 11.0 lies above the high 10.0"
+
+
+@pytest.mark.parametrize(("beyond", "refused"), [(-0.5, False), (0.5, True)])
+@pytest.mark.parametrize("side", ["least", "most"])
+def test_a_turnover_is_refused_only_beyond_rounding_slack_and_a_flip_of_units(
+    side, beyond, refused
+):
+    rule = Units(volume_step=100.0, turnover_step=7.0)
+    least = 10.0 * (1000.0 - 100.0) * (1 - SLACK) / FLIP - 7.0
+    most = 12.0 * (1000.0 + 100.0) * (1 + SLACK) * FLIP + 7.0
+    turnover = least - beyond if side == "least" else most + beyond
+    quote = Quote(
+        symbol=Symbol("600519.SH"),
+        price=11.0,
+        low=10.0,
+        high=12.0,
+        volume=1000.0,
+        turnover=turnover,
+    )
+    read = normalise_quote(quote, rule)
+    assert isinstance(read, str) is refused
+    if refused:
+        assert read.startswith("the quote disproves its units: turnover ")
