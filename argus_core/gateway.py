@@ -336,8 +336,9 @@ class Gateway:
 
     def _not_offered(self, dataset: str, error: NotOffered) -> NotOffered:
         """The same refusal with the names of the installed plugins that offer the dataset."""
-        dataset = (error.details or {}).get("dataset", dataset)
-        details = {"dataset": dataset, "offered_by": list(offering(dataset))}
+        told: dict[str, Any] = error.details or {}
+        wanted = str(told.get("dataset", dataset))
+        details = {"dataset": wanted, "offered_by": list(offering(wanted))}
         return NotOffered(error.message, details=details)
 
 

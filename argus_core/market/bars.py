@@ -139,6 +139,12 @@ def _asked(frame: pl.DataFrame, reading: _Reading) -> pl.DataFrame:
     if not strangers:
         return frame
     kept = frame.filter(~pl.col("symbol").is_in(list(strangers)))
+    if kept.is_empty():
+        # Nothing but strangers is no silence: most likely the vendor's spelling came through.
+        raise BadData(
+            f"the answer holds {min(strangers)}, which was not asked for, and none of what was; "
+            f"a source answers in canonical symbols, here {reading.query.symbols[0]}"
+        )
     reading.notes["dropped {n} bars of symbols that were not asked for"] += (
         frame.height - kept.height
     )

@@ -91,7 +91,14 @@ def _asked(
     """The records of a reply whose symbols were asked for; all must be of the right class."""
     where, asked = _where(source, query), frozenset(query.keys)
     items = _typed(reply, record, where)
-    return [read(item, where) for item in items if item.symbol in asked]
+    kept = [item for item in items if item.symbol in asked]
+    if items and not kept:
+        # Nothing but strangers is no silence: most likely the vendor's spelling came through.
+        raise BadData(
+            f"{where} about {items[0].symbol}, which was not asked for; "
+            f"a source answers in canonical symbols, here {query.keys[0]}"
+        )
+    return [read(item, where) for item in kept]
 
 
 def _typed(reply: Any, record: type[R], where: str) -> list[R]:

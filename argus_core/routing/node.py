@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from argus_core.clock import Clock
 from argus_core.errors import BadData, NotOffered, SourceError, SourceUnavailable
@@ -253,8 +253,10 @@ class Node:
             def work(query: Any) -> Any:
                 begin()
                 result = method(query)
-                # A generator does its work while it is read, so it is read here in the thread.
-                return list(result) if isinstance(result, Iterator) else result
+                if isinstance(result, Iterator):
+                    # A generator does its work while it is read, so it is read in the thread.
+                    return list(cast("Iterator[Any]", result))
+                return result
 
             result = await self._threads.run(work, query)
             return await result if inspect.isawaitable(result) else result

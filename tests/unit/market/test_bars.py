@@ -137,7 +137,8 @@ def test_what_was_not_asked_for_is_dropped_and_told():
     found = read(rows)
     assert set(found.series) == {S}
     assert "dropped 1 bars of symbols that were not asked for" in found.steps
-    assert read([bar(minute(15, "09:31"), OTHER)]).series == {}
+    with pytest.raises(BadData, match="not asked for, and none of what was"):
+        read([bar(minute(15, "09:31"), OTHER)])
     assert read([]).series == {}
 
 

@@ -107,3 +107,33 @@ def test_a_turnover_is_refused_only_beyond_rounding_slack_and_a_flip_of_units(
     assert isinstance(read, str) is refused
     if refused:
         assert read.startswith("the quote disproves its units: turnover ")
+
+
+def test_an_answer_in_the_vendors_spelling_is_refused_and_named():
+    from datetime import date, datetime
+
+    from support.clock import TestClock
+
+    from argus_core import (
+        SHANGHAI,
+        BadData,
+        BarsQuery,
+        Period,
+        Quote,
+        QuotesQuery,
+        Source,
+        Symbol,
+    )
+    from argus_core.market.normalise import normalise
+
+    asked, spelt = Symbol("600519.SH"), Symbol("sh600519")
+    source, now = Source("mine", None, TestClock()), datetime(2024, 3, 15, tzinfo=SHANGHAI)
+    day = date(2024, 3, 14)
+    bars = BarsQuery(symbols=(asked,), period=Period.D1, start=day, end=day, since=now, until=now)
+    row = dict.fromkeys(("open", "high", "low", "close", "volume"), 1.0)
+    for query, reply in (
+        (QuotesQuery(symbols=(asked,)), [Quote(symbol=spelt, price=1.0)]),
+        (bars, [{"symbol": "sh600519", "time": day, **row}]),
+    ):
+        with pytest.raises(BadData, match=r"sh600519.*here 600519\.SH"):
+            normalise(query, reply, source, now)
