@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
 from argus_core.clock import Clock
 from argus_core.errors import BadData, NotOffered, SourceError, SourceUnavailable
@@ -255,7 +255,8 @@ class Node:
                 result = method(query)
                 if isinstance(result, Iterator):
                     # A generator does its work while it is read, so it is read in the thread.
-                    return list(cast("Iterator[Any]", result))
+                    drained: list[Any] = [*result]
+                    return drained
                 return result
 
             result = await self._threads.run(work, query)
