@@ -74,7 +74,8 @@ class Series:
                 good.append(_failed(dict.fromkeys(group.symbols, failure)))
             elif isinstance(answer, BaseException):
                 raise answer
-        return merged(good)
+        whole = merged(good)
+        return replace(whole, data={s: whole.data[s] for s in query.symbols if s in whole.data})
 
     def empty(self, query: HistoryQuery) -> pl.DataFrame:
         """The frame of a symbol without bars: the right columns and no row."""

@@ -6,7 +6,6 @@ A package's score weighs its modules by all their mutants; the interval is Wilso
 Everything happens below `mutants/`; `mutmut show NAME` prints a survivor's change.
 """
 
-# it is a program
 from __future__ import annotations
 
 import argparse
