@@ -22,19 +22,16 @@ from argus_core.checks import Check, check
 from argus_core.clock import Clock
 from argus_core.config import Config
 from argus_core.errors import (
-    AllSourcesFailed,
     ArgusError,
     BadCredentials,
     BadParameter,
     ConfigError,
     NotOffered,
     PluginError,
-    UnknownSymbol,
 )
 from argus_core.extend.authenticator import Authenticator, Presented, Principal
 from argus_core.market import calendar, sectors
-from argus_core.market.kinds import kind_of
-from argus_core.model.answer import Answer, Failure, Provenance
+from argus_core.model.answer import Answer, Provenance
 from argus_core.model.ask import Ask
 from argus_core.model.query import (
     CalendarQuery,
@@ -47,7 +44,8 @@ from argus_core.model.query import (
     SectorsQuery,
 )
 from argus_core.model.records import Depth, Instrument, Quote, TradingDays
-from argus_core.model.symbol import Exchange, Kind, Symbol
+from argus_core.model.symbol import Exchange, Symbol
+from argus_core.outcomes import Outcomes, identified
 from argus_core.plugins import offering
 from argus_core.renames import Renames
 from argus_core.routing.router import Router
@@ -61,8 +59,6 @@ OFFLINE_CALENDAR = "exchange_calendars"
 """What answers name as the source of trading dates that no configured source knew."""
 OPENING = 60.0
 """Seconds that a source may take to open."""
-NO_DATA = "NO_DATA"
-"""The code of a symbol that is not known to be wrong, but about which no source says anything."""
 
 
 class Gateway:
@@ -83,6 +79,7 @@ class Gateway:
         self._router = Router(self._parts.routes, clock=self.clock, redactor=self._redactor)
         self._answers = Answers(self._router, self._tiers)
         self._series = Series(self._answers, self._parts.nodes.values(), self.clock)
+        self._outcomes = Outcomes(self._answers)
         self._renames = Renames(self._answers, self.clock)
         self._opened: list[Any] = []
         self.started: datetime | None = None
@@ -170,13 +167,13 @@ class Gateway:
         """The latest quote of each symbol; a renamed one comes under its present code."""
         symbols = await self._renames.current(symbols, ask)
         answer = await self.fetch(QuotesQuery(symbols=symbols), ask)
-        return await self._settle(symbols, answer, ask)
+        return await self._outcomes.settle(symbols, answer, ask)
 
     async def depth(self, symbols: tuple[Symbol, ...], levels: int, ask: Ask) -> Answer[Depth]:
         """Quote, order book and trades of each symbol; fewer levels where the source has fewer."""
         symbols = await self._renames.current(symbols, ask)
         answer = await self.fetch(DepthQuery(symbols=symbols, levels=levels), ask)
-        return await self._settle(symbols, answer, ask)
+        return await self._outcomes.settle(symbols, answer, ask)
 
     async def history(self, query: HistoryQuery, ask: Ask) -> Answer[pl.DataFrame]:
         """One frame of bars a symbol, ascending; a known symbol without rows has none in it.
@@ -189,14 +186,13 @@ class Gateway:
             answer = await self._series.history(query, ask)
         except NotOffered as error:
             raise self._not_offered("bars", error) from None
-        return await self._settle(query.symbols, answer, ask, self._series.empty(query))
+        return await self._outcomes.settle(query.symbols, answer, ask, self._series.empty(query))
 
     async def instruments(self, symbols: tuple[Symbol, ...], ask: Ask) -> Answer[Instrument]:
         """What each symbol is."""
         symbols = await self._renames.current(symbols, ask)
         answer = await self.fetch(InstrumentsQuery(symbols=symbols), ask)
-        lost = {s: _UNHEARD if s in answer.unsure else _UNKNOWN for s in answer.absent}
-        return _with(symbols, answer, errors=lost)
+        return identified(symbols, answer)
 
     async def trading_days(
         self, exchanges: tuple[Exchange, ...], start: date, end: date, ask: Ask
@@ -292,95 +288,9 @@ class Gateway:
         words = {"up": "healthy", "cooling": "degraded", "down": "down"}
         return {status.name: words[status.state] for status in self.sources()}
 
-    # -- outcomes -----------------------------------------------------------------------------
-
-    async def _settle(
-        self,
-        symbols: tuple[Symbol, ...],
-        answer: Answer[Any],
-        ask: Ask,
-        empty: pl.DataFrame | None = None,
-    ) -> Answer[Any]:
-        """Say of every symbol without a value whether it is unknown or merely without data.
-
-        ``empty`` is what a symbol gets that an instrument table knows.
-        """
-        silent = tuple(s for s in symbols if s not in answer.data and _untold(answer, s))
-        if not silent:
-            return answer
-        known, unknown = await self._looked_up(silent, ask)
-        errors: dict[str, Failure] = {}
-        data: dict[str, Any] = {}
-        for symbol in silent:
-            if symbol in known and empty is not None:
-                data[symbol] = empty
-            elif symbol in answer.unsure:
-                errors[symbol] = _UNHEARD
-            elif symbol in unknown:
-                errors[symbol] = _UNKNOWN
-            else:
-                errors[symbol] = answer.errors.get(symbol, _NO_DATA)
-        return _with(symbols, answer, errors=errors, data=data)
-
-    async def _looked_up(
-        self, symbols: tuple[Symbol, ...], ask: Ask
-    ) -> tuple[set[Symbol], set[Symbol]]:
-        """The symbols that an instrument table knows, and those that it was asked for and lacks."""
-        try:
-            table = await self._answers.fetch(InstrumentsQuery(symbols=symbols), ask)
-        except ArgusError as error:
-            log.debug("no instrument table at hand: %s", error.code)
-            return set(), set()
-        known = {s for s in symbols if s in table.data}
-        return known, {s for s in symbols if s in table.absent and s not in table.unsure}
-
     def _not_offered(self, dataset: str, error: NotOffered) -> NotOffered:
         """The same refusal with the names of the installed plugins that offer the dataset."""
         told: dict[str, Any] = error.details or {}
         wanted = str(told.get("dataset", dataset))
         details = {"dataset": wanted, "offered_by": list(offering(wanted))}
         return NotOffered(error.message, details=details)
-
-
-_UNKNOWN = Failure(code="NOT_FOUND", message="no such symbol in the instrument table")
-_UNHEARD = Failure(
-    code=AllSourcesFailed.code,
-    message="the sources that answered do not have it, and others could not be heard",
-)
-_NO_DATA = Failure(code=NO_DATA, message="no source has data for this symbol")
-
-
-def _untold(answer: Answer[Any], symbol: Symbol) -> bool:
-    """True if nothing final is known of a symbol: no error, or one only because it is odd."""
-    failure = answer.errors.get(symbol)
-    odd = kind_of(symbol) is Kind.UNKNOWN
-    return failure is None or (odd and failure.code == NotOffered.code)
-
-
-def _with(
-    symbols: tuple[Symbol, ...],
-    answer: Answer[Any],
-    *,
-    errors: Mapping[str, Failure],
-    data: Mapping[str, Any] | None = None,
-) -> Answer[Any]:
-    """The answer with more outcomes, in the asker's order; raises if every symbol is unknown."""
-    merged = {**answer.errors, **errors}
-    values = {**answer.data, **(data or {})}
-    codes = {failure.code for failure in merged.values()}
-    if not values and codes == {UnknownSymbol.code}:
-        raise UnknownSymbol(
-            "no such symbol: " + ", ".join(merged), details={"symbols": list(merged)}
-        )
-    if not values and codes == {AllSourcesFailed.code}:
-        attempts = [attempt for trace in answer.traces for attempt in trace.attempts]
-        raise AllSourcesFailed(
-            next(iter(merged.values())).message, attempts=attempts, retry_after=1
-        )
-    told = {**answer.absent, **answer.provenance}
-    return replace(
-        answer,
-        data={s: values[s] for s in symbols if s in values},
-        errors={s: merged[s] for s in symbols if s in merged},
-        provenance={s: told[s] for s in symbols if s in values and s in told},
-    )

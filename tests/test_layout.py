@@ -24,7 +24,7 @@ FLOORS = [
     {"config", "plugins", "telemetry"},
     {"routing", "caching"},
     {"assembly", "answers"},
-    {"series", "renames", "checks"},
+    {"series", "renames", "outcomes", "checks"},
     {"gateway"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
