@@ -174,14 +174,11 @@ class Series:
         if not symbols:
             return None
         today = self._clock.now().date()
-        start, end = base_range(query)
-        start -= timedelta(days=2 * _DAYS_BACK)
+        start = base_range(query)[0] - timedelta(days=2 * _DAYS_BACK)
         if query.adjust is Adjust.POST:
             start = FIRST_DATE
         base = query.adjust_base or start
-        asked = FactorsQuery(
-            symbols=symbols, start=min(start, base), end=max(today, base, min(end, today))
-        )
+        asked = FactorsQuery(symbols=symbols, start=min(start, base), end=max(today, base))
         try:
             return await self._answers.fetch(asked, ask)
         except ArgusError as error:
