@@ -8,10 +8,12 @@ from argus_core.errors import (
     BadParameter,
     CacheError,
     CallerError,
+    Disproved,
     LoginFailed,
     NotOffered,
     PermissionDenied,
     PluginError,
+    Preparing,
     SourceError,
     SourceTimeout,
     SourceUnavailable,
@@ -21,27 +23,32 @@ from argus_core.extend.alerter import Alert, Alerter
 from argus_core.extend.authenticator import Authenticator, Presented, Principal
 from argus_core.extend.balancer import Balancer, Candidate
 from argus_core.extend.cache import Cache, CacheStats
-from argus_core.extend.source import Rows, Settings, Source
+from argus_core.extend.jobs import Job, Jobs
+from argus_core.extend.source import Push, Rows, Settings, Source
 from argus_core.extend.units import Units
 from argus_core.hookspecs import hookimpl
 from argus_core.market.calendar import session_dates
 from argus_core.market.kinds import kind_of
 from argus_core.market.sessions import Session, sessions_of
 from argus_core.market.symbols import parse_symbol
-from argus_core.model.frames import BARS, FACTORS, Column
+from argus_core.model.frames import BARS, FACTORS, TICKS, Column
 from argus_core.model.period import Adjust, Period
 from argus_core.model.query import (
     BarsQuery,
     CalendarQuery,
+    ChartPanelsQuery,
     DepthQuery,
     FactorsQuery,
     InstrumentsQuery,
     ListingsQuery,
+    MainContractsQuery,
     QuotesQuery,
     SectorsQuery,
+    TicksQuery,
 )
 from argus_core.model.records import (
     Depth,
+    Gap,
     Instrument,
     Level,
     Quote,
@@ -55,6 +62,7 @@ __all__ = [
     "BARS",
     "FACTORS",
     "SHANGHAI",
+    "TICKS",
     "Adjust",
     "Alert",
     "Alerter",
@@ -71,24 +79,32 @@ __all__ = [
     "CalendarQuery",
     "CallerError",
     "Candidate",
+    "ChartPanelsQuery",
     "Clock",
     "Column",
     "Depth",
     "DepthQuery",
+    "Disproved",
     "Exchange",
     "FactorsQuery",
+    "Gap",
     "Instrument",
     "InstrumentsQuery",
+    "Job",
+    "Jobs",
     "Kind",
     "Level",
     "ListingsQuery",
     "LoginFailed",
+    "MainContractsQuery",
     "NotOffered",
     "Period",
     "PermissionDenied",
     "PluginError",
+    "Preparing",
     "Presented",
     "Principal",
+    "Push",
     "Quote",
     "QuotesQuery",
     "Rows",
@@ -101,6 +117,7 @@ __all__ = [
     "SourceUnavailable",
     "Symbol",
     "Throttled",
+    "TicksQuery",
     "Trade",
     "TradingDays",
     "Units",

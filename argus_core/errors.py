@@ -18,9 +18,12 @@
     │   ├── Throttled          the vendor says "too fast"
     │   ├── PermissionDenied   the account may not read this dataset
     │   ├── LoginFailed        the account itself is refused
+    │   ├── Preparing          the vendor is fetching it: 503 PREPARING
     │   └── BadData            an answer that cannot be true
+    │       └── Disproved      its own numbers contradict each other: quarantined
     ├── GatewayError           every source that could answer has failed
     │   ├── AllSourcesFailed   503 SERVICE_UNAVAILABLE
+    │   ├── NotReady           503 PREPARING
     │   └── DeadlineExceeded   504 TIMEOUT
     ├── CacheError             a cache is at fault: logged, treated as a miss
     └── ConfigError            start-up stops and says what, where and how to mend it
@@ -184,11 +187,31 @@ class LoginFailed(SourceError):
     last_resort = False
 
 
+class Preparing(SourceError):
+    """The vendor is still fetching what was asked for; ask again in ``retry_after`` seconds.
+
+    No failure: the source keeps its good name, other sources are asked meanwhile.
+    """
+
+    code = "PREPARING"
+    cool_down = 0.0
+
+
 class BadData(SourceError):
     """The vendor answered, but the answer is garbage, truncated or contradicts itself."""
 
     code = "BAD_DATA"
     cool_down = 30.0
+
+
+class Disproved(BadData):
+    """The numbers disprove each other, as when a volume's unit flips.
+
+    What they speak of is quarantined at this source until the cool-down is over.
+    """
+
+    cool_down = 600.0
+    last_resort = False
 
 
 class GatewayError(ArgusError):
@@ -212,6 +235,12 @@ class GatewayError(ArgusError):
 
 class AllSourcesFailed(GatewayError):
     """Every source of the route was tried or is cooling down."""
+
+
+class NotReady(GatewayError):
+    """No source has it yet, and one of them is fetching it: ask again after ``retry_after``."""
+
+    code = "PREPARING"
 
 
 class DeadlineExceeded(GatewayError):

@@ -25,7 +25,9 @@ FLOORS = [
     {"routing", "caching"},
     {"assembly", "answers"},
     {"series", "renames", "outcomes", "checks"},
+    {"quality"},
     {"gateway"},
+    {"testing"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from argus_core.clock import Clock
 from argus_core.errors import NotOffered
+from argus_core.extend.jobs import Jobs
 from argus_core.extend.units import Units
 from argus_core.model.period import Period
 from argus_core.model.query import (
     BarsQuery,
     CalendarQuery,
+    ChartPanelsQuery,
     DepthQuery,
     FactorsQuery,
     InstrumentsQuery,
     ListingsQuery,
+    MainContractsQuery,
     QuotesQuery,
     SectorsQuery,
+    TicksQuery,
 )
-from argus_core.model.records import Depth, Instrument, Quote, TradingDays
+from argus_core.model.records import Depth, Gap, Instrument, Quote, TradingDays
 from argus_core.model.symbol import Exchange, Kind, Symbol
 
 Rows = Any
@@ -36,8 +40,14 @@ DATASETS = (
     "listings",
     "calendar",
     "sectors",
+    "ticks",
+    "main_contracts",
+    "chart_panels",
 )
 """Every dataset, by the name of the method that offers it."""
+
+Push = Callable[[Depth | Gap], None]
+"""Takes what a vendor pushes, from any thread: a book in the vendor's units, or a gap."""
 
 
 class Settings(BaseModel):
@@ -84,11 +94,17 @@ class Source:
     """The most calls under way at once."""
     simulated: ClassVar[bool] = False
     """True if the data are invented; such a source never shares a route with a live one."""
+    isolation: ClassVar[Literal["none", "process"]] = "none"
+    """``process`` where the vendor's package needs a process of its own; a table may override."""
+    logins: ClassVar[int] = 1
+    """How many sessions of one account the vendor allows at once, each in its own worker."""
 
     def __init__(self, name: str, settings: Any, clock: Clock) -> None:
         self.name = name
         self.settings = settings
         self.clock = clock
+        self.jobs = Jobs(name)
+        """The lane for work that outlives a request, such as a vendor's long downloads."""
 
     async def open(self) -> None:
         """Return when the source is ready; called once, before any question."""
@@ -98,6 +114,10 @@ class Source:
 
     async def ping(self) -> None:
         """Return if the vendor answers a cheap question, else raise a :class:`SourceError`."""
+
+    def report(self) -> Mapping[str, str | int | float | bool | None]:
+        """What operators should see of the session: versions, quota, logins. Must not block."""
+        return {}
 
     def quotes(self, query: QuotesQuery) -> Iterable[Quote] | Awaitable[Iterable[Quote]]:
         """The latest quote of each symbol. Volumes and turnovers in the vendor's units."""
@@ -144,9 +164,43 @@ class Source:
         """The members of each sector that the vendor itself knows."""
         raise NotOffered(f"{self.name} offers no sectors")
 
+    def ticks(self, query: TicksQuery) -> Rows | Awaitable[Rows]:
+        """Past snapshots with five levels: rows of the published schema ``TICKS``."""
+        raise NotOffered(f"{self.name} offers no ticks")
+
+    def main_contracts(
+        self, query: MainContractsQuery
+    ) -> Mapping[Symbol, Symbol] | Awaitable[Mapping[Symbol, Symbol]]:
+        """The contract behind each main continuous series on the asked day."""
+        raise NotOffered(f"{self.name} offers no main contracts")
+
+    def chart_panels(
+        self, query: ChartPanelsQuery
+    ) -> Mapping[str, str] | Awaitable[Mapping[str, str]]:
+        """Draw each panel on the client's screen; the client's name of it, by the asked name."""
+        raise NotOffered(f"{self.name} has no screen")
+
+    def subscribe(self, symbols: tuple[Symbol, ...], push: Push) -> Awaitable[None] | None:
+        """Begin to push these symbols too; return when the vendor has accepted them.
+
+        Each item is a :class:`Depth` in the vendor's units (its ``trades`` are new ones only), or
+        a :class:`Gap` where something may be missing, after a lost connection for one. Pushes go
+        on over reconnects until :meth:`unsubscribe` or :meth:`close`.
+        """
+        raise NotOffered(f"{self.name} pushes nothing")
+
+    def unsubscribe(self, symbols: tuple[Symbol, ...]) -> Awaitable[None] | None:
+        """Push these symbols no more; unknown ones are no error."""
+        raise NotOffered(f"{self.name} pushes nothing")
+
     @classmethod
     def offers(cls) -> frozenset[str]:
         """The datasets whose methods this class overrides."""
         return frozenset(
             name for name in DATASETS if getattr(cls, name) is not getattr(Source, name)
         )
+
+    @classmethod
+    def pushes(cls) -> bool:
+        """True if this class overrides :meth:`subscribe`."""
+        return cls.subscribe is not Source.subscribe

@@ -47,6 +47,47 @@ BARS: tuple[Column, ...] = (
 )
 """Raw bars as a source returns them, in the vendor's own units."""
 
+_LEVELS = tuple(
+    column
+    for number in range(1, 6)
+    for side in ("bid", "ask")
+    for column in (
+        Column(name=f"{side}_price{number}", type="float", unit="yuan"),
+        Column(name=f"{side}_volume{number}", type="float", unit="as stated in `units`"),
+    )
+)
+
+TICKS: tuple[Column, ...] = (
+    Column(name="symbol", type="text", unit="canonical symbol", required=True),
+    Column(
+        name="time",
+        type="date-time",
+        unit="the snapshot's instant, in the source's time zone",
+        required=True,
+    ),
+    Column(name="price", type="float", unit="yuan", required=True, about="The last trade."),
+    Column(name="open", type="float", unit="yuan"),
+    Column(name="high", type="float", unit="yuan"),
+    Column(name="low", type="float", unit="yuan"),
+    Column(name="prev_close", type="float", unit="yuan"),
+    Column(
+        name="volume",
+        type="float",
+        unit="as stated in `units`",
+        required=True,
+        about="Since the trading day began.",
+    ),
+    Column(
+        name="turnover",
+        type="float",
+        unit="as stated in `units`",
+        about="Since the trading day began.",
+    ),
+    Column(name="open_interest", type="float", unit="contracts"),
+    *_LEVELS,
+)
+"""Snapshots as a source returns them, in the vendor's own units."""
+
 FACTORS: tuple[Column, ...] = (
     Column(name="symbol", type="text", unit="canonical symbol", required=True),
     Column(name="date", type="date", unit="trading date", required=True),

@@ -74,6 +74,21 @@ class BarsQuery(Query):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TicksQuery(Query):
+    """Snapshots of whole trading dates, ``start`` to ``end``, both inclusive.
+
+    ``since`` and ``until`` are as in :class:`BarsQuery`.
+    """
+
+    dataset = "ticks"
+    symbols: tuple[Symbol, ...]
+    start: date
+    end: date
+    since: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FactorsQuery(Query):
     """Cumulative adjustment factors of each symbol from ``start`` to ``end``, inclusive."""
 
@@ -118,6 +133,26 @@ class SectorsQuery(Query):
     dataset = "sectors"
     _keys = "sectors"
     sectors: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MainContractsQuery(Query):
+    """The contract that each main continuous series (``rb88.SHFE``) follows on ``day``."""
+
+    dataset = "main_contracts"
+    symbols: tuple[Symbol, ...]
+    day: date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChartPanelsQuery(Query):
+    """A panel of charts of ``symbols`` on the screen of a vendor's client, under a name."""
+
+    dataset = "chart_panels"
+    _keys = "panels"
+    panels: tuple[str, ...]
+    symbols: tuple[Symbol, ...]
+    period: Period
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

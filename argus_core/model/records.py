@@ -68,6 +68,18 @@ class Depth:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """Something may be missing from a stream of these symbols, because of ``reason``.
+
+    ``since`` is the last instant up to which nothing is missing, if that is known.
+    """
+
+    symbols: tuple[Symbol, ...]
+    reason: str
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Instrument:
     """What an instrument is. Shares are counted in shares, values in yuan, ratios as given."""
 

@@ -21,7 +21,31 @@ def daily(data: Path) -> dict[str, list[dict]]:
         ]
         rows.sort(key=lambda row: row["trade_date"])
         found[rows[0]["ts_code"]] = rows
+    found["600000.SH"] = long_daily(data)
     return found
+
+
+def long_daily(data: Path, *, exact: bool = False) -> list[dict]:
+    """Days of 600000.SH since its listing, suspensions left out, in the units of the wire.
+
+    Recorded elsewhere in shares and yuan; where both recordings have the day they agree. The wire
+    knows turnover to a yuan only, unless ``exact``.
+    """
+    path = next((data / "baostock").glob("daily_raw_sh.600000_*.csv"))
+    rows = []
+    for row in _read(path):
+        if row["tradestatus"] != "1":
+            continue
+        close, before = float(row["close"]), float(row["preclose"])
+        rows.append(
+            {"ts_code": "600000.SH", "trade_date": row["date"].replace("-", "")}
+            | {name: float(row[name]) for name in ("open", "high", "low")}
+            | {"close": close, "pre_close": before, "change": round(close - before, 4)}
+            | {"pct_chg": round((close / before - 1) * 100, 4)}
+            | {"vol": float(row["volume"]) / 100}
+            | {"amount": round(float(row["amount"]) / 1000, 5 if exact else 3)}
+        )
+    return rows
 
 
 def sessions(data: Path) -> list[date]:
