@@ -123,6 +123,7 @@ class SourceError(ArgusError):
     ``cool_down``: seconds for which the source is passed over afterwards.
     ``whole_node``: the cool-down covers every dataset of the source, not only the one asked for.
     ``last_resort``: a cooling source may still be asked when no other is left.
+    ``preparing``: no failure; the source is at work on the answer and keeps its good name.
     """
 
     code = "SERVICE_UNAVAILABLE"
@@ -131,6 +132,7 @@ class SourceError(ArgusError):
     cool_down: ClassVar[float] = 10.0
     whole_node: ClassVar[bool] = False
     last_resort: ClassVar[bool] = True
+    preparing: ClassVar[bool] = False
 
     def __init__(
         self, message: str, *, retry_after: float | None = None, details: Any = None
@@ -194,7 +196,8 @@ class Preparing(SourceError):
     """
 
     code = "PREPARING"
-    cool_down = 0.0
+    cool_down = 5.0
+    preparing = True
 
 
 class BadData(SourceError):

@@ -33,15 +33,19 @@ from argus_core.extend.authenticator import Authenticator, Presented, Principal
 from argus_core.market import calendar, sectors
 from argus_core.model.answer import Answer, Provenance
 from argus_core.model.ask import Ask
+from argus_core.model.period import Period
 from argus_core.model.query import (
     CalendarQuery,
+    ChartPanelsQuery,
     DepthQuery,
     HistoryQuery,
     InstrumentsQuery,
     ListingsQuery,
+    MainContractsQuery,
     Query,
     QuotesQuery,
     SectorsQuery,
+    TicksQuery,
 )
 from argus_core.model.records import Depth, Instrument, Quote, TradingDays
 from argus_core.model.symbol import Exchange, Symbol
@@ -50,7 +54,7 @@ from argus_core.plugins import offering
 from argus_core.renames import Renames
 from argus_core.routing.router import Router
 from argus_core.routing.status import SourceStatus, status_of
-from argus_core.series import Series
+from argus_core.series import Series, bounds
 from argus_core.telemetry.redact import Redactor
 
 log = logging.getLogger("argus")
@@ -193,6 +197,34 @@ class Gateway:
         symbols = await self._renames.current(symbols, ask)
         answer = await self.fetch(InstrumentsQuery(symbols=symbols), ask)
         return identified(symbols, answer)
+
+    async def ticks(
+        self, symbols: tuple[Symbol, ...], start: date, end: date, ask: Ask
+    ) -> Answer[pl.DataFrame]:
+        """One frame of past snapshots a symbol, ascending, over whole trading dates.
+
+        Columns: time, date, price, open, high, low, prev_close, volume, turnover (both since the
+        day began), open_interest, and ``bid_price1`` … ``ask_volume5``.
+        """
+        since, until = bounds(start, end, nightly=any(s.exchange.trades_futures for s in symbols))
+        query = TicksQuery(symbols=symbols, start=start, end=end, since=since, until=until)
+        return await self._outcomes.settle(symbols, await self.fetch(query, ask), ask)
+
+    async def main_contracts(
+        self, symbols: tuple[Symbol, ...], day: date, ask: Ask
+    ) -> Answer[Symbol]:
+        """The contract that each main continuous series (``rb88.SHFE``) follows on ``day``."""
+        return await self.fetch(MainContractsQuery(symbols=symbols, day=day), ask)
+
+    async def chart_panel(
+        self, symbols: tuple[Symbol, ...], period: Period, ask: Ask
+    ) -> Answer[str]:
+        """The name of a panel with a chart of each symbol, drawn on a client's screen."""
+        query = ChartPanelsQuery(panels=(f"argus-{ask.trace_id}",), symbols=symbols, period=period)
+        answer: Answer[str] = await self.fetch(query, ask)
+        if not answer.data:
+            raise self._not_offered(query.dataset, NotOffered("no source drew the panel"))
+        return answer
 
     async def trading_days(
         self, exchanges: tuple[Exchange, ...], start: date, end: date, ask: Ask

@@ -274,14 +274,17 @@ def _session_before(day: date) -> date:
 
 
 def _bars_query(symbols: tuple[Symbol, ...], period: Period, start: date, end: date) -> BarsQuery:
-    opens = datetime.combine(start, time(), SHANGHAI)
-    if period.intraday and _nightly(symbols[0]):
+    since, until = bounds(start, end, nightly=period.intraday and _nightly(symbols[0]))
+    return BarsQuery(symbols=symbols, period=period, start=start, end=end, since=since, until=until)
+
+
+def bounds(start: date, end: date, *, nightly: bool) -> tuple[datetime, datetime]:
+    """The widest instants that anything of these trading dates can carry."""
+    since = datetime.combine(start, time(), SHANGHAI)
+    if nightly:
         # No night session follows a holiday, so a Friday's is the earliest for any trading date.
-        opens = datetime.combine(start - _NIGHT_DAYS, _NIGHT_OPENS, SHANGHAI)
-    closes = datetime.combine(end, time(23, 59, 59), SHANGHAI)
-    return BarsQuery(
-        symbols=symbols, period=period, start=start, end=end, since=opens, until=closes
-    )
+        since = datetime.combine(start - _NIGHT_DAYS, _NIGHT_OPENS, SHANGHAI)
+    return since, datetime.combine(end, time(23, 59, 59), SHANGHAI)
 
 
 def _failed(errors: Mapping[str, Failure]) -> Answer[Any]:

@@ -47,6 +47,8 @@ def meta_of(answer: Answer[Any], ask: Ask, now: datetime) -> dict[str, Any]:
         meta["age"] = round(age_of(answer, now), 3)
     if answer.stale and len(answer.provenance) > 1:
         meta["stale_keys"] = [str(key) for key, p in answer.provenance.items() if p.stale]
+    if answer.resolution:
+        meta["resolution"] = answer.resolution
     meta["trace_id"] = ask.trace_id
     return meta
 

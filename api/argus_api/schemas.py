@@ -43,6 +43,9 @@ class Meta(BaseModel):
     age: float | None = Field(None, description="Seconds in the cache.")
     stale_keys: list[str] | None = None
     adjust: dict[str, Any] | None = None
+    resolution: dict[str, float] | None = Field(
+        None, description="Steps of fields that the source counts more coarsely than a cent."
+    )
     trace_id: str
 
 

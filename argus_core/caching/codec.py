@@ -70,6 +70,9 @@ CODECS: Mapping[str, Codec] = MappingProxyType(
         "sectors": _Json(tuple[Symbol, ...]),
         "bars": _Frame(),
         "factors": _Frame(),
+        "ticks": _Frame(),
+        "main_contracts": _Json(Symbol),
+        "chart_panels": _Json(str),
     }
 )
 """The codec of each dataset."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from types import MappingProxyType
 
-from argus_core.model.query import BarsQuery, Query
+from argus_core.model.query import BarsQuery, Query, TicksQuery
 
 RUNNING = 3.0
 """Seconds for whatever the market may be changing right now."""
@@ -28,13 +28,15 @@ _LIVES: Mapping[str, float] = MappingProxyType(
         "listings": BASIC,
         "calendar": BASIC,
         "sectors": BASIC,
+        "main_contracts": BASIC,
+        "chart_panels": 0.0,  # an act, not a fact: each asking draws
     }
 )
 
 
 def life(query: Query, now: datetime) -> float:
     """Seconds for which an answer to ``query``, fetched now, is fresh."""
-    if isinstance(query, BarsQuery):
+    if isinstance(query, (BarsQuery, TicksQuery)):
         return SETTLED if _over(query.end, now) else RUNNING
     return _LIVES[query.dataset]
 

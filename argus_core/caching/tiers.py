@@ -81,12 +81,13 @@ class Tiers:
                 fetched_at=item.fetched_at,
                 fresh_until=item.fetched_at + timedelta(seconds=seconds),
                 as_of=as_of(item.value),
+                resolution=item.resolution,
             )
             for key, item in found.items()
         }
         texts = {key: text for text, key in keys_of(query).items()}
         values = {texts[key]: entry.pack() for key, entry in entries.items()}
-        for cache in self._caches if values else ():
+        for cache in self._caches if values and seconds > 0 else ():
             await self._write(cache, values, seconds)
         return entries
 

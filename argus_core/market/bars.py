@@ -24,6 +24,7 @@ from argus_core.extend.source import Rows
 from argus_core.extend.units import Units
 from argus_core.market import calendar
 from argus_core.market.frames import to_frame
+from argus_core.market.inference import inferred_from_bars
 from argus_core.market.labels import (
     NextSession,
     close_of,
@@ -34,7 +35,17 @@ from argus_core.market.labels import (
 )
 from argus_core.market.resample import bucket_bounds, merged
 from argus_core.market.sessions import Session
-from argus_core.market.units import CASH, PRICES, Proof, provable, prove, scale
+from argus_core.market.units import (
+    CASH,
+    PRICES,
+    Disproof,
+    Proof,
+    provable,
+    prove,
+    resolution,
+    rule_for,
+    scale,
+)
 from argus_core.model.frames import BARS
 from argus_core.model.period import Period
 from argus_core.model.query import BarsQuery
@@ -72,6 +83,10 @@ class Normalised:
     series: Mapping[str, pl.DataFrame]
     faults: Mapping[str, str] = field(default_factory=dict[str, str])
     steps: tuple[str, ...] = ()
+    resolution: Mapping[str, Mapping[str, float]] = field(
+        default_factory=dict[str, Mapping[str, float]]
+    )
+    """Per symbol, the fields that the vendor counts more coarsely than a share and a cent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +111,7 @@ class _Reading:
     notes: Counter[str] = field(default_factory=Counter[str])
     faults: dict[str, str] = field(default_factory=dict[str, str])
     proofs: list[Proof] = field(default_factory=list[Proof])
+    resolution: dict[str, dict[str, float]] = field(default_factory=dict[str, dict[str, float]])
 
 
 def normalise_bars(
@@ -123,13 +139,22 @@ def normalise_bars(
     for name in frame["symbol"].unique(maintain_order=True).to_list():
         symbol = Symbol(name)
         own = kind(symbol)
-        covering = (rule for rule in units if rule.covers("bars", own, query.period))
-        market = _Market(own, provable(symbol, own), next(covering, Units()), sessions(symbol))
+        rule = rule_for(units, "bars", symbol, own, query.period)
+        market = _Market(own, provable(symbol, own), rule, sessions(symbol))
+        if rule.volume is None:
+            market = _inferred(frame, symbol, market, reading)
+        if steps := resolution(market.rule):
+            reading.resolution[symbol] = steps
         markets.setdefault(market, []).append(name)
     for market, names in markets.items():
         part = frame if len(markets) == 1 else frame.filter(pl.col("symbol").is_in(names))
         series.update(_read(part, market, reading))
-    return Normalised(series=series, faults=reading.faults, steps=_steps(reading))
+    return Normalised(
+        series=series,
+        faults=reading.faults,
+        steps=_steps(reading),
+        resolution={s: steps for s, steps in reading.resolution.items() if s in series},
+    )
 
 
 def _asked(frame: pl.DataFrame, reading: _Reading) -> pl.DataFrame:
@@ -171,6 +196,18 @@ def _repeats(frame: pl.DataFrame) -> bool:
     return frame.select(_KEY).is_duplicated().any()
 
 
+def _inferred(frame: pl.DataFrame, symbol: Symbol, market: _Market, reading: _Reading) -> _Market:
+    """``market`` with the unit that the symbol's own bars show, or with none if they show none."""
+    own = frame.filter(pl.col("symbol") == symbol)
+    rule = inferred_from_bars(own, market.rule) if market.money else None
+    if rule is not None:
+        reading.notes[f"inferred from turnover: volume of {symbol} × {rule.volume:g}"] += 1  # noqa: RUF001  # times, not x
+        return replace(market, rule=rule)
+    if own["volume"].sum():
+        reading.notes[f"left the volume of {symbol} out: its unit is not known"] += 1
+    return replace(market, money=False)
+
+
 def _ordered(frame: pl.DataFrame) -> pl.DataFrame:
     """``frame`` by symbol and time; most answers come so, and sorting costs more than looking."""
     if frame["time"].is_sorted() and frame["symbol"].n_unique() == 1:
@@ -189,7 +226,11 @@ def _read(frame: pl.DataFrame, market: _Market, reading: _Reading) -> dict[str, 
     frame = _kept(frame, inside, "dropped {n} bars outside the range", reading)
     proofs = prove(frame, rule=market.rule, money=market.money)
     reading.proofs.extend(proof for proof in proofs.values() if not proof.faulty)
-    reading.faults.update({s: p.reason or p.status for s, p in proofs.items() if p.faulty})
+    reading.faults.update(
+        {s: Disproof(p.reason or p.status) for s, p in proofs.items() if p.faulty}
+    )
+    if market.rule.volume is None:
+        frame = frame.with_columns(volume=pl.lit(None, dtype=pl.Float64))
     parts = [frame] if len(proofs) == 1 else frame.partition_by("symbol", maintain_order=True)
     return {
         symbol: own[list(CANONICAL)]
@@ -212,8 +253,8 @@ def _kept(frame: pl.DataFrame, keep: pl.Series, note: str, reading: _Reading) ->
 
 def _scaled(frame: pl.DataFrame, market: _Market, reading: _Reading) -> pl.DataFrame:
     for name in ("volume", "turnover"):
-        factor: float = getattr(market.rule, name)
-        if factor != 1.0:
+        factor: float | None = getattr(market.rule, name)
+        if factor not in (1.0, None):
             reading.notes[f"{name} × {factor:g}"] += 1  # noqa: RUF001  # times, not x
     return scale(frame, market.rule)
 

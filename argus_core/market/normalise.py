@@ -16,6 +16,7 @@ from argus_core.extend.source import Source
 from argus_core.extend.units import Units
 from argus_core.market import frames
 from argus_core.market.bars import normalise_bars
+from argus_core.market.inference import inferred_from_quote
 from argus_core.market.kinds import kind_of
 from argus_core.market.quotes import normalise_depth, normalise_quote
 from argus_core.market.records import (
@@ -24,12 +25,21 @@ from argus_core.market.records import (
     read_instrument,
     read_members,
     read_quote,
+    read_symbol,
 )
 from argus_core.market.sessions import sessions_of
+from argus_core.market.ticks import normalise_ticks
+from argus_core.market.units import Disproof, provable, resolution, rule_for
 from argus_core.model.frames import FACTORS
-from argus_core.model.query import BarsQuery, CalendarQuery, DepthQuery, FactorsQuery, Query
+from argus_core.model.query import (
+    BarsQuery,
+    CalendarQuery,
+    DepthQuery,
+    FactorsQuery,
+    Query,
+    TicksQuery,
+)
 from argus_core.model.records import Depth, Instrument, Quote, TradingDays
-from argus_core.model.symbol import Symbol
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,12 +47,21 @@ class Reading:
     """One source's answer in canonical form.
 
     ``faults`` names the keys whose data cannot be true, with a sentence each; a key that is in
-    neither mapping was not answered. ``steps`` says what was done, for ``explain``.
+    neither mapping was not answered. ``steps`` says what was done, for ``explain``;
+    ``resolution`` names, by key, the fields that the vendor counts more coarsely than it should.
     """
 
     values: dict[str, Any]
     faults: dict[str, str] = field(default_factory=dict[str, str])
     steps: tuple[str, ...] = ()
+    resolution: Mapping[str, Mapping[str, float]] = field(
+        default_factory=dict[str, Mapping[str, float]]
+    )
+
+    @property
+    def disproved(self) -> frozenset[str]:
+        """The keys among ``faults`` whose own numbers contradict each other."""
+        return frozenset(key for key, why in self.faults.items() if isinstance(why, Disproof))
 
 
 R = TypeVar("R", Quote, Depth, Instrument)
@@ -60,15 +79,6 @@ def normalise(query: Query, reply: Any, source: Source, now: datetime) -> Readin
             f"{source.name} answered {query.dataset} in a form that cannot be read: "
             f"{type(error).__name__}"
         ) from error
-
-
-def _units(source: Source, query: Query, symbol: Symbol) -> Units:
-    period = query.period if isinstance(query, BarsQuery) else None
-    kind = kind_of(symbol)
-    for rule in source.units:
-        if rule.covers(query.dataset, kind, period):
-            return rule
-    return Units()
 
 
 def _where(source: Source, query: Query) -> str:
@@ -114,9 +124,16 @@ def _records(
 ) -> Reading:
     values: dict[str, Any] = {}
     faults: dict[str, str] = {}
+    steps: dict[str, None] = {}
+    coarse: dict[str, dict[str, float]] = {}
     for item in items:
         symbol = item.symbol
-        value = read(item, _units(source, query, symbol), timezone=source.timezone)
+        rule = rule_for(source.units, query.dataset, symbol, kind_of(symbol), None)
+        if rule.volume is None:
+            rule = _inferred(item.quote if isinstance(item, Depth) else item, rule, steps)
+        if rough := resolution(rule):
+            coarse[symbol] = rough
+        value = read(item, rule, timezone=source.timezone)
         if isinstance(value, str):
             faults[symbol] = value
         elif value is not None:
@@ -125,7 +142,20 @@ def _records(
                 faults[symbol] = f"the answer holds two different {query.dataset} of it"
     for name in faults:
         values.pop(name, None)
-    return Reading(values=values, faults=faults)
+    coarse = {symbol: rough for symbol, rough in coarse.items() if symbol in values}
+    return Reading(values=values, faults=faults, steps=tuple(steps), resolution=coarse)
+
+
+def _inferred(quote: Quote, rule: Units, steps: dict[str, None]) -> Units:
+    """``rule`` with the unit that the quote's own turnover shows, as it is if it shows none."""
+    known = None
+    if provable(quote.symbol, kind_of(quote.symbol)):
+        known = inferred_from_quote(quote, rule)
+    if known is None:
+        steps[f"left the volume of {quote.symbol} out: its unit is not known"] = None
+        return rule
+    steps[f"inferred from turnover: volume of {quote.symbol} × {known.volume:g}"] = None  # noqa: RUF001  # times, not x
+    return known
 
 
 def _bars(query: BarsQuery, reply: Any, source: Source, now: datetime) -> Reading:
@@ -139,7 +169,22 @@ def _bars(query: BarsQuery, reply: Any, source: Source, now: datetime) -> Readin
         kind=kind_of,
         now=now,
     )
-    return Reading(values={**read.series}, faults={**read.faults}, steps=read.steps)
+    return Reading(
+        values={**read.series},
+        faults={**read.faults},
+        steps=read.steps,
+        resolution=read.resolution,
+    )
+
+
+def _ticks(query: TicksQuery, reply: Any, source: Source, _now: datetime) -> Reading:
+    read = normalise_ticks(reply, query=query, units=source.units, timezone=source.timezone)
+    return Reading(
+        values={**read.series},
+        faults={**read.faults},
+        steps=read.steps,
+        resolution=read.resolution,
+    )
 
 
 def _factors(query: FactorsQuery, reply: Any, _source: Source, _now: datetime) -> Reading:
@@ -206,6 +251,16 @@ def _calendar(query: CalendarQuery, reply: Any, source: Source, _now: datetime) 
     return Reading(values=values)
 
 
+def _main_contracts(query: Query, reply: Any, source: Source, _now: datetime) -> Reading:
+    where = _where(source, query)
+    found = {str(key): value for key, value in reply.items() if key in query.keys}
+    return Reading(values={key: read_symbol(value, where) for key, value in found.items()})
+
+
+def _panels(query: Query, reply: Any, _source: Source, _now: datetime) -> Reading:
+    return Reading(values={key: str(name) for key, name in reply.items() if key in query.keys})
+
+
 _READERS: Mapping[str, Reader] = MappingProxyType(
     {
         "quotes": _quotes,
@@ -216,5 +271,8 @@ _READERS: Mapping[str, Reader] = MappingProxyType(
         "listings": _listings,
         "sectors": _sectors,
         "calendar": _calendar,
+        "ticks": _ticks,
+        "main_contracts": _main_contracts,
+        "chart_panels": _panels,
     }
 )

@@ -11,7 +11,7 @@ from argus_core.clock import SHANGHAI
 from argus_core.extend.units import Units
 from argus_core.market.frames import HUGE, INT_MAX
 from argus_core.market.kinds import kind_of
-from argus_core.market.units import FLIP, SLACK, provable
+from argus_core.market.units import FLIP, SLACK, Disproof, provable
 from argus_core.model.records import Depth, Level, Quote, Trade
 from argus_core.model.symbol import Kind, Symbol
 
@@ -90,7 +90,7 @@ def _canonical(quote: Quote, rule: Units, timezone: str) -> Quote:
         high=_price(quote.high),
         low=_price(quote.low),
         prev_close=prev_close,
-        volume=_count(quote.volume, rule.volume),
+        volume=_volume(quote.volume, rule),
         turnover=_count(quote.turnover, rule.turnover),
         change=None if change is None else round(change, _PRICE_DIGITS),
         change_pct=None if change_pct is None else round(change_pct, _PERCENT_DIGITS),
@@ -117,6 +117,13 @@ def _count(value: float | None, factor: float) -> float | None:
     return value if factor == 1.0 else round(value * factor, 4)
 
 
+def _volume(value: float | None, rule: Units) -> float | None:
+    """A volume in shares; unknown where nobody knows the unit, unless there is none to know."""
+    if rule.volume is None:
+        return value if value == 0 else None
+    return _count(value, rule.volume)
+
+
 def _instant(at: datetime | None, timezone: str) -> datetime | None:
     if at is None or at.tzinfo is SHANGHAI:
         return at
@@ -125,7 +132,7 @@ def _instant(at: datetime | None, timezone: str) -> datetime | None:
 
 
 def _levels(levels: Iterable[Level], rule: Units) -> list[Level]:
-    pairs = ((_price(level.price), _count(level.volume, rule.volume)) for level in levels)
+    pairs = ((_price(level.price), _volume(level.volume, rule)) for level in levels)
     return [Level(price, volume) for price, volume in pairs if price and volume]
 
 
@@ -149,7 +156,7 @@ def _in_auction(quote: Quote, now: datetime) -> bool:
 def _trades(trades: Iterable[Trade], rule: Units, timezone: str) -> tuple[Trade, ...]:
     kept: list[Trade] = []
     for trade in trades:
-        price, volume = _price(trade.price), _count(trade.volume, rule.volume)
+        price, volume = _price(trade.price), _volume(trade.volume, rule)
         time = _instant(trade.time, timezone)
         if price and volume and time:
             kept.append(Trade(price=price, volume=volume, time=time, direction=trade.direction))
@@ -192,7 +199,7 @@ def _money(quote: Quote, rule: Units) -> str | None:
     most = high * (volume + rule.volume_step) * (1 + SLACK) * FLIP + rule.turnover_step
     if least <= turnover <= most:
         return None
-    return (
+    return Disproof(
         f"the quote disproves its units: turnover {turnover} ÷ volume {volume} = "
         f"{turnover / volume:.6g} lies outside [{low}, {high}]"
     )

@@ -72,6 +72,12 @@ def read_members(members: Any, where: str) -> tuple[Symbol, ...]:
     return tuple(_needed(item, _symbol, "member", where) for item in items)
 
 
+def read_symbol(value: Any, where: str) -> Symbol:
+    """A canonical symbol."""
+    symbol: Symbol = _needed(value, _symbol, "symbol", where)
+    return symbol
+
+
 def _unfit(where: str, name: str, value: object) -> BadData:
     return BadData(f"{where} with a {name!r} of type {type(value).__name__} that cannot be read")
 

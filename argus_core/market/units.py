@@ -7,13 +7,14 @@ by a factor of ten and more, so every bar proves or disproves its own units.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
 import polars as pl
 
 from argus_core.extend.units import Units
+from argus_core.model.period import Period
 from argus_core.model.symbol import Kind, Symbol
 
 PRICES: Final = ("open", "high", "low", "close")
@@ -25,6 +26,13 @@ SLACK: Final = 0.005
 """Relative room for what rounding steps do not explain, such as accrued interest."""
 FLIP: Final = 2.0
 """Beyond this factor no rounding helps: the unit itself is another one."""
+
+
+class Disproof(str):
+    """A sentence why numbers contradict each other: more than a failure, their source is wrong."""
+
+    __slots__ = ()
+
 
 Status = Literal["proved", "off", "flipped", "impossible", "no turnover", "not applicable"]
 
@@ -58,9 +66,23 @@ def provable(symbol: Symbol, kind: Kind) -> bool:
     return kind in CASH and not repo
 
 
+def rule_for(
+    rules: Iterable[Units], dataset: str, symbol: Symbol, kind: Kind, period: Period | None
+) -> Units:
+    """The first of a source's rules that speaks about such rows; none means shares and yuan."""
+    covering = (rule for rule in rules if rule.covers(dataset, symbol, kind, period))
+    return next(covering, Units())
+
+
+def resolution(rule: Units) -> dict[str, float]:
+    """How coarsely a vendor counts, by field, where it is coarser than a share and a cent."""
+    steps = {"volume": (rule.volume_step, 1.0), "turnover": (rule.turnover_step, 0.01)}
+    return {name: step for name, (step, natural) in steps.items() if step > natural}
+
+
 def scale(frame: pl.DataFrame, rule: Units) -> pl.DataFrame:
-    """``frame`` with ``volume`` in shares and ``turnover`` in yuan."""
-    factors = {"volume": rule.volume, "turnover": rule.turnover}
+    """``frame`` with ``volume`` in shares and ``turnover`` in yuan; an unknown unit stays."""
+    factors = {"volume": rule.volume or 1.0, "turnover": rule.turnover}
     # 5251.27 * 100 is 525127.00000000006 in binary; the fourth decimal is below any real step
     scaled = [(pl.col(name) * factor).round(4) for name, factor in factors.items() if factor != 1.0]
     return frame.with_columns(scaled) if scaled else frame

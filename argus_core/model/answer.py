@@ -62,6 +62,8 @@ class Provenance:
     cache: str | None = None
     stale: bool = False
     simulated: bool = False
+    resolution: Mapping[str, float] = field(default_factory=dict[str, float])
+    """The fields that the source counts more coarsely than a share and a cent, and its steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ class Found:
     source: str
     fetched_at: datetime
     simulated: bool
+    resolution: Mapping[str, float] = field(default_factory=dict[str, float])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +127,15 @@ class Answer(Generic[T]):
     def stale(self) -> bool:
         """True if any value is older than it should be."""
         return any(p.stale for p in self.provenance.values())
+
+    @property
+    def resolution(self) -> dict[str, float]:
+        """The coarsest step of each field that some value has more coarsely than it should."""
+        coarsest: dict[str, float] = {}
+        for origin in self.provenance.values():
+            for name, step in origin.resolution.items():
+                coarsest[name] = max(step, coarsest.get(name, 0.0))
+        return coarsest
 
     @property
     def as_of(self) -> datetime | None:

@@ -61,6 +61,9 @@ class Reply:
     faults: dict[str, str] = field(default_factory=dict[str, str])
     asked: list[str] = field(default_factory=list[str])
     steps: list[str] = field(default_factory=list[str])
+    resolution: dict[str, Mapping[str, float]] = field(
+        default_factory=dict[str, Mapping[str, float]]
+    )
     errors: dict[str, SourceError | NotOffered] = field(
         default_factory=dict[str, "SourceError | NotOffered"]
     )
@@ -216,6 +219,7 @@ class Node:
             reply.asked.extend(part.keys)
             reply.values.update(reading.values)
             reply.faults.update(reading.faults)
+            reply.resolution.update(reading.resolution)
             reply.steps.extend(step for step in reading.steps if step not in reply.steps)
             if reading.faults and not reading.values:
                 reply.errors[scope] = BadData(next(iter(reading.faults.values())))

@@ -19,6 +19,7 @@ from argus_core.errors import (
     DeadlineExceeded,
     GatewayError,
     NotOffered,
+    NotReady,
     SourceError,
     SourceTimeout,
 )
@@ -236,7 +237,8 @@ class Router:
         now = self._clock.now()
         simulated = type(node.source).simulated
         for key, value in reply.values.items():
-            walk.found[key] = Found(value, node.name, now, simulated)
+            coarse = reply.resolution.get(key, {})
+            walk.found[key] = Found(value, node.name, now, simulated, coarse)
         walk.faults.update(reply.faults)
         for key in reply.asked:
             if key not in reply.values and key not in reply.faults:
@@ -249,6 +251,8 @@ class Router:
                 continue
             walk.errors.append(error)
             walk.failed.update(keys)
+            if error.preparing:
+                continue
             if isinstance(error, SourceTimeout) and scope == EVERYTHING:
                 node.timed_out(error, reply)
             else:
@@ -297,6 +301,13 @@ class Router:
         if walk.deadline.remaining <= 0:
             return DeadlineExceeded(
                 "the deadline passed before a source answered", attempts=walk.trace.attempts
+            )
+        waits = [error.cool_seconds for error in walk.errors if error.preparing]
+        if waits:
+            return NotReady(
+                "a source is still fetching it",
+                attempts=walk.trace.attempts,
+                retry_after=max(1, math.ceil(min(waits))),
             )
         return AllSourcesFailed(
             "every source of the route failed or is cooling down",

@@ -144,8 +144,10 @@ CALENDARS: Mapping[Exchange, str] = MappingProxyType(
 
 _BARS = frozenset({"bars"})
 _DAILY_UNITS = (
-    Units(kinds=frozenset({Kind.STOCK, Kind.FUND}), volume=100.0, turnover=1_000.0),
-    Units(kinds=frozenset({Kind.INDEX}), volume=100.0, turnover=1_000.0, volume_step=100.0),
+    Units(
+        kinds=frozenset({Kind.STOCK, Kind.FUND}), volume=100.0, turnover=1_000.0, turnover_step=1.0
+    ),
+    Units(kinds=frozenset({Kind.INDEX}), volume=100.0, turnover=1_000.0, volume_step=100.0, turnover_step=1.0),
     Units(
         kinds=frozenset({Kind.BOND}),
         volume=10.0,
@@ -160,6 +162,6 @@ _DAILY_UNITS = (
 
 def units(*, quotes_are_daily: bool) -> tuple[Units, ...]:
     """The rules of a source whose quotes are snapshots, or days."""
-    minutes = Units(datasets=_BARS, periods=frozenset({Period.M1}))
-    snapshots = Units(datasets=frozenset({"quotes"}))
+    minutes = Units(datasets=_BARS, periods=frozenset({Period.M1}), turnover_step=1.0)
+    snapshots = Units(datasets=frozenset({"quotes"}), turnover_step=1.0)
     return (minutes, *_DAILY_UNITS) if quotes_are_daily else (minutes, snapshots, *_DAILY_UNITS)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -258,7 +259,7 @@ def _date(text: str | None) -> date | None:
 def _events(days: Sequence[Day]) -> list[Event]:
     return [
         Event(ex_date=day.date, ratio=before.close / day.prev_close)
-        for before, day in zip(days, days[1:], strict=False)
+        for before, day in pairwise(days)
         if day.prev_close and day.prev_close != before.close
     ]
 

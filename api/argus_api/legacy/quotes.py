@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from fastapi import APIRouter
+from pydantic import BaseModel, Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -12,12 +14,11 @@ from argus_api.auth import EITHER_SCHEME
 from argus_api.envelope import Reply, encoded
 from argus_api.errors import raise_for
 from argus_api.legacy import rows
-from argus_api.legacy.schemas import LegacyFull, LegacyQuotes
+from argus_api.legacy.schemas import LegacyFull, LegacyPanel, LegacyQuotes
 from argus_api.openapi import ASKING, documented, responses
 from argus_api.params import DEPTH, FIELDS, MAX_STALENESS, SYMBOL, SYMBOLS, USE_CACHE
 from argus_api.provenance import failures
-from argus_api.query import Params
-from argus_api.schemas import ErrorBody
+from argus_api.query import Params, quoted
 from argus_api.terms import (
     LATEST_CAP,
     LATEST_SECONDS,
@@ -29,11 +30,15 @@ from argus_api.terms import (
     today_of,
 )
 from argus_api.wire import only
-from argus_core import NotOffered
+from argus_core import BadParameter, Period, parse_symbol
+from argus_core.errors import TooLarge
 
 router = APIRouter()
 
+_LARGEST_BODY = 65_536
+
 _LATEST = Params(SYMBOLS, USE_CACHE, MAX_STALENESS)
+_PANEL = Params(USE_CACHE, MAX_STALENESS)
 _FULL = Params(SYMBOL, FIELDS, DEPTH, USE_CACHE, MAX_STALENESS)
 
 
@@ -85,33 +90,53 @@ def _wanted(fields: Sequence[str] | None) -> tuple[str, ...]:
     return tuple(name for name in rows.FULL_FIELDS if name in chosen)
 
 
+class PanelAsked(BaseModel):
+    """A panel of charts: 1 to 16 symbols, one period for all."""
+
+    symbols: list[str] = Field(min_length=1, max_length=16, examples=[["600519.SH"]])
+    period: str = Field("1d", examples=["1d"])
+
+
 @router.post(
     "/create_chart_panel",
-    summary="A chart in a vendor's client (no source has one)",
-    status_code=501,
-    responses={
-        400: {"model": ErrorBody, "description": "Credentials stand in the URL."},
-        401: {"model": ErrorBody, "description": "Credentials are absent or not valid."},
-        403: {"model": ErrorBody, "description": "The credentials do not allow this."},
-        501: {"model": ErrorBody, "description": "No configured source has a client screen."},
-    },
+    summary="A panel of charts on the screen of a vendor's client",
+    responses=responses(LegacyPanel, *ASKING),
     openapi_extra={
         "security": EITHER_SCHEME,
         "requestBody": {
-            "content": {
-                "application/json": {
-                    "schema": {
-                        "type": "object",
-                        "properties": {
-                            "symbols": {"type": "array", "items": {"type": "string"}},
-                            "period": {"type": "string"},
-                        },
-                    }
-                }
-            }
+            "required": True,
+            "content": {"application/json": {"schema": PanelAsked.model_json_schema()}},
         },
     },
 )
-async def create_chart_panel() -> Response:
-    """Always 501: a chart panel needs a source that draws on a screen."""
-    raise NotOffered("no configured source has a client screen to draw a chart panel on")
+async def create_chart_panel(request: Request) -> Response:
+    """Draw a chart of each symbol; 501 where no configured source has a client screen."""
+    body = await request.body()
+    if len(body) > _LARGEST_BODY:
+        raise TooLarge(f"the body holds {len(body)} bytes; at most {_LARGEST_BODY} are read")
+    try:
+        asked = PanelAsked.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        name = ".".join(str(part) for part in first["loc"]) or "the body"
+        raise BadParameter(
+            f'{name}: {first["msg"]}; send {{"symbols": ["600519.SH"], "period": "1d"}}',
+            details={"parameter": name},
+        ) from None
+    try:
+        period = Period(asked.period)
+    except ValueError:
+        allowed = [str(period) for period in Period]
+        raise BadParameter(
+            f"period must be one of {', '.join(allowed)}, not {quoted(asked.period)}",
+            details={"parameter": "period", "allowed": allowed},
+        ) from None
+    today = today_of(request)
+    symbols = tuple(parse_symbol(text, start=today, end=today) for text in asked.symbols)
+    ask = replace(
+        ask_of(request, _PANEL.read(request.query_params.multi_items()), LATEST_SECONDS),
+        use_cache=False,
+    )
+    answer = await gateway_of(request).chart_panel(symbols, period, ask)
+    reply = Reply(request=request, ask=ask, answer=answer)
+    return reply.plain(encoded({"panel": next(iter(answer.data.values()))}))

@@ -48,6 +48,12 @@ class LegacyFull(LegacyQuote):
     trades: list[LegacyTrade] | None = None
 
 
+class LegacyPanel(BaseModel):
+    """The panel that a client now shows."""
+
+    panel: str = Field(examples=["argus-5f1c"])
+
+
 class LegacyBar(BaseModel):
     """One bar; `time` is the date at 00:00:00, or the bar's end within the day."""
 

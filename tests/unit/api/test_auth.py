@@ -69,7 +69,8 @@ async def test_data_need_credentials(guarded, path):
 async def test_the_chart_panel_too(guarded):
     assert (await guarded.client.post("/create_chart_panel")).status_code == 401
     headers = {"X-API-Key": "good"}
-    response = await guarded.client.post("/create_chart_panel", headers=headers)
+    body = {"symbols": ["000001.SZ"]}
+    response = await guarded.client.post("/create_chart_panel", headers=headers, json=body)
     assert response.status_code == 501
     assert response.json()["error"]["code"] == "NOT_SUPPORTED"
 

@@ -38,13 +38,15 @@ RECORDS = {
     "listings": (Instrument(symbol=S), Instrument(symbol=Symbol("600000.SH"))),
     "calendar": TradingDays(dates=(date(2024, 3, 15),), known_through=date(2024, 12, 31)),
     "sectors": (S, Symbol("000001.SZ")),
+    "main_contracts": Symbol("rb2410.SHFE"),
+    "chart_panels": "panel 1",
 }
 
 
 def value_of(dataset):
     # Frames are made inside a test: while tests are only collected, polars must not start its
     # threads, because the mutation run forks after that.
-    if dataset == "bars":
+    if dataset in ("bars", "ticks"):
         return pl.DataFrame({"time": [AT], "close": [1.0], "volume": [None]}).with_columns(
             pl.col("time").cast(pl.Datetime("ms", "Asia/Shanghai")),
             pl.col("volume").cast(pl.Float64),

@@ -15,6 +15,7 @@ from argus_core import (
     BadData,
     BarsQuery,
     CalendarQuery,
+    ChartPanelsQuery,
     Depth,
     DepthQuery,
     Exchange,
@@ -24,12 +25,14 @@ from argus_core import (
     Kind,
     Level,
     ListingsQuery,
+    MainContractsQuery,
     Period,
     Quote,
     QuotesQuery,
     SectorsQuery,
     Source,
     Symbol,
+    TicksQuery,
     TradingDays,
     Units,
 )
@@ -50,6 +53,9 @@ QUERIES = {
     "listings": ListingsQuery(exchanges=(Exchange.SH,)),
     "calendar": CalendarQuery(exchanges=(Exchange.SH,), start=MON, end=TUE),
     "sectors": SectorsQuery(sectors=("银行",)),
+    "ticks": TicksQuery(symbols=(A, B), start=MON, end=TUE, since=NOW, until=NOW),
+    "main_contracts": MainContractsQuery(symbols=(Symbol("rb88.SHFE"),), day=MON),
+    "chart_panels": ChartPanelsQuery(panels=("mine",), symbols=(A,), period=Period.D1),
 }
 
 
@@ -93,7 +99,7 @@ def test_what_cannot_be_read_is_named_by_its_kind_and_not_quoted(dataset):
     with pytest.raises(BadData) as caught:
         read(dataset, Odd())
     assert "hunter22" not in caught.value.message
-    if dataset not in ("bars", "factors"):
+    if dataset not in ("bars", "factors", "ticks"):
         expected = f"vendor answered {dataset} in a form that cannot be read: "
         assert caught.value.message.startswith(expected)
         assert type(caught.value.__cause__).__name__ in caught.value.message
@@ -101,7 +107,8 @@ def test_what_cannot_be_read_is_named_by_its_kind_and_not_quoted(dataset):
 
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_an_empty_answer_is_an_answer_without_values(dataset):
-    empty = {} if dataset in ("listings", "calendar", "sectors") else []
+    mappings = ("listings", "calendar", "sectors", "main_contracts", "chart_panels")
+    empty = {} if dataset in mappings else []
     assert read(dataset, empty) == Reading(values={}, faults={})
 
 

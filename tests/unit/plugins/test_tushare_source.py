@@ -69,7 +69,7 @@ def by_symbol(rows):
 
 
 def rule(source, dataset, symbol, period):
-    return next(u for u in source.units if u.covers(dataset, kind_of(Symbol(symbol)), period))
+    return next(u for u in source.units if u.covers(dataset, Symbol(symbol), kind_of(Symbol(symbol)), period))
 
 
 def mean_price(source, dataset, symbol, period, row):

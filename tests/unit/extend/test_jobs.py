@@ -1,0 +1,124 @@
+"""The lane for long work: one at a time, joined by key, alive while it says so."""
+
+import asyncio
+import threading
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from argus_core import Jobs, Preparing, SourceUnavailable, Throttled
+from argus_core.extend import jobs as module
+
+
+@pytest.fixture
+def lane():
+    made = Jobs("vendor")
+    yield made
+    made.close()
+
+
+async def test_a_quick_job_is_done_when_it_is_ready(lane):
+    done = []
+    await lane.ready("a", lambda job: done.append(job.key), wait=5)
+    assert done == ["a"]
+    assert lane.status() == ()
+
+
+async def test_a_long_job_is_preparing_and_goes_on(lane):
+    go, begun = threading.Event(), threading.Event()
+
+    def work(job):
+        begun.set()
+        job.alive(1, 4)
+        go.wait(10)
+
+    with pytest.raises(Preparing) as caught:
+        await lane.ready("a", work, wait=0.05, retry_after=7)
+    assert caught.value.cool_seconds == 7
+    assert begun.wait(5)
+    (status,) = lane.status()
+    assert (status.key, status.running, status.done, status.total) == ("a", True, 1, 4)
+    go.set()
+    await lane.ready("a", lambda job: pytest.fail("joined, not begun again"), wait=5)
+
+
+async def test_the_vendor_s_own_time_out_is_no_waiting(lane):
+    def work(_job):
+        raise TimeoutError("vendor")
+
+    with pytest.raises(TimeoutError, match="vendor"):
+        await lane.ready("a", work, wait=5)
+
+
+async def test_a_failed_job_tells_its_asker_and_may_be_asked_again(lane):
+    answers = [SourceUnavailable("gone"), None]
+
+    def work(_job):
+        if (error := answers.pop(0)) is not None:
+            raise error
+
+    with pytest.raises(SourceUnavailable, match="gone"):
+        await lane.ready("a", work, wait=5)
+    await lane.ready("a", work, wait=5)
+
+
+async def test_jobs_run_one_after_another_in_order(lane):
+    running, most, order = [], [], []
+
+    def work(job):
+        running.append(job.key)
+        most.append(len(running))
+        order.append(job.key)
+        running.remove(job.key)
+
+    await asyncio.gather(*(lane.ready(str(n), work, wait=5) for n in range(20)))
+    assert max(most) == 1
+    assert order == [str(n) for n in range(20)]
+
+
+async def test_closing_ends_the_running_one_at_its_next_sign_of_life_and_drops_the_rest():
+    lane, begun, go = Jobs("vendor"), threading.Event(), threading.Event()
+
+    def work(job):
+        begun.set()
+        go.wait(10)
+        job.alive()
+        pytest.fail("it should have ended")
+
+    first, second = lane.start("a", work), lane.start("b", work)
+    assert begun.wait(5)
+    lane.close()
+    go.set()
+    for future in (first, second):
+        with pytest.raises(SourceUnavailable, match="closed"):
+            future.result(5)
+
+
+def test_a_lane_has_an_end(lane, monkeypatch):
+    monkeypatch.setattr(module, "MOST_WAITING", 2)
+    go = threading.Event()
+    begun = threading.Event()
+
+    def work(_job):
+        begun.set()
+        go.wait(10)
+
+    lane.start("running", work)
+    assert begun.wait(5)
+    lane.start("1", work)
+    lane.start("2", work)
+    with pytest.raises(Throttled):
+        lane.start("3", work)
+    go.set()
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.sampled_from("abc"), max_size=30))
+def test_every_asker_gets_an_end_and_no_thread_stays(keys):
+    lane = Jobs("vendor")
+    for future in [lane.start(key, lambda job: job.alive()) for key in keys]:
+        assert future.result(5) is None
+    for thread in [t for t in threading.enumerate() if t.name == "vendor jobs"]:
+        thread.join(5)
+    assert not [t for t in threading.enumerate() if t.name == "vendor jobs"]
