@@ -39,6 +39,7 @@ MOST_ROWS = 500_000
 """Raw bars that one request may need: eight symbol-years of minutes, or 2 000 of days."""
 
 _BARS_A_DAY = 240
+_MOST_DAYS = {Period.W1: 5, Period.MON1: 23}
 _CLOSE = time(15)
 _DAYS_BACK = 20
 _NIGHT_DAYS = timedelta(days=3)
@@ -223,7 +224,11 @@ class Series:
             if base is not None:
                 bases[symbol] = base
         provenance = {
-            key: replace(origin, as_of=_as_of(data[key], origin.fetched_at))
+            key: replace(
+                origin,
+                as_of=_as_of(data[key], origin.fetched_at),
+                resolution=_summed(origin.resolution, periods[key], query.period),
+            )
             for key, origin in bars.provenance.items()
             if key in data
         }
@@ -248,6 +253,14 @@ def _lacks_previous_closes(answer: Answer[pl.DataFrame]) -> bool:
         kind_of(Symbol(symbol)) in ADJUSTABLE and bool(frame["prev_close"].null_count())
         for symbol, frame in answer.data.items()
     )
+
+
+def _summed(steps: Mapping[str, float], base: Period, period: Period) -> dict[str, float]:
+    """What rounding adds up to in a bar of ``period`` that is the sum of bars of ``base``."""
+    if period is base:
+        return dict(steps)
+    most = period.minutes // base.minutes if period.intraday else _MOST_DAYS[period]
+    return {name: step * most for name, step in steps.items()}
 
 
 def _as_of(frame: pl.DataFrame, fetched_at: datetime) -> datetime | None:

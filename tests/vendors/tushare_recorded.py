@@ -11,26 +11,33 @@ def daily(data: Path) -> dict[str, list[dict]]:
     """Real days, oldest first, by code; three codes have more days in 2010-2020 than the rest."""
     found = {}
     for path in sorted((data / "tushare").glob("daily_raw_*.csv")):
-        rows = [
-            {
-                name: value if name in ("ts_code", "trade_date") else _float(value)
-                for name, value in row.items()
-                if name
-            }
-            for row in _read(path)
-        ]
-        rows.sort(key=lambda row: row["trade_date"])
-        found[rows[0]["ts_code"]] = rows
-    found["600000.SH"] = long_daily(data)
+        code = path.stem.split("_")[2]
+        found[code] = vendor_rows(data, code)
+    found["600000.SH"] = long_daily(data, found["600000.SH"])
     return found
 
 
-def long_daily(data: Path, *, exact: bool = False) -> list[dict]:
+def vendor_rows(data: Path, code: str) -> list[dict]:
+    """The recorded days of one code as the vendor gave them, oldest first."""
+    (path,) = (data / "tushare").glob(f"daily_raw_{code}_*.csv")
+    rows = [
+        {
+            name: value if name in ("ts_code", "trade_date") else _float(value)
+            for name, value in row.items()
+            if name
+        }
+        for row in _read(path)
+    ]
+    return sorted(rows, key=lambda row: row["trade_date"])
+
+
+def long_daily(data: Path, vendor: list[dict], *, exact: bool = False) -> list[dict]:
     """Days of 600000.SH since its listing, suspensions left out, in the units of the wire.
 
-    Recorded elsewhere in shares and yuan; where both recordings have the day they agree. The wire
-    knows turnover to a yuan only, unless ``exact``.
+    The ``vendor``'s own rows where there are any, the rest recorded elsewhere in shares and yuan.
+    The wire knows turnover to a yuan only, unless ``exact``.
     """
+    own = {row["trade_date"]: row for row in vendor}
     path = next((data / "baostock").glob("daily_raw_sh.600000_*.csv"))
     rows = []
     for row in _read(path):
@@ -45,7 +52,7 @@ def long_daily(data: Path, *, exact: bool = False) -> list[dict]:
             | {"vol": float(row["volume"]) / 100}
             | {"amount": round(float(row["amount"]) / 1000, 5 if exact else 3)}
         )
-    return rows
+    return [own.get(row["trade_date"], row) for row in rows]
 
 
 def sessions(data: Path) -> list[date]:

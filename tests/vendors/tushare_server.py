@@ -23,6 +23,7 @@ from pathlib import Path
 if not __package__:  # started as a script
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from vendors import tushare_now, world
 from vendors.tushare_faults import DOC, REFUSALS, Script, envelope, spoil
 from vendors.tushare_query import Refusal, select
 from vendors.tushare_rows import Table, build
@@ -69,8 +70,10 @@ class TushareServer:
         per_minute: int | None = None,
         denied: frozenset[str] = frozenset(),
         caps: dict[str, int] | None = None,
+        data: Path | None = None,
     ) -> None:
         self.tables = tables
+        self.data = data
         self.tokens = tokens
         self.per_minute = per_minute
         self.denied = denied
@@ -103,7 +106,15 @@ class TushareServer:
             self._control.server_close()
 
     def control(self, order: dict) -> None:
-        """Switch a fault on or off, or forget the calls so far (``{"clear": true}``)."""
+        """Switch a fault on or off, forget the calls so far, or move the snapshots.
+
+        ``{"clear": true}`` forgets; ``{"now": "2023-02-01T10:00:00"}`` needs recorded data.
+        """
+        if order.get("now"):
+            if self.data is None:
+                raise ValueError("now needs recorded data")
+            self.tables = tushare_now.at(self.tables, world.load(self.data), order["now"])
+            return
         self.script.set(order)
         if order.get("clear"):
             self.requests.clear()
@@ -280,6 +291,7 @@ def main() -> None:
         per_minute=given.per_minute,
         denied=frozenset(given.deny),
         caps={name: int(rows) for name, _, rows in (cap.partition("=") for cap in given.cap)},
+        data=given.data,
     ).start(given.port)
     print(server.port, flush=True)  # noqa: T201
     print(server.control_port, flush=True)  # noqa: T201

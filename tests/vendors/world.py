@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -135,7 +135,9 @@ class World:
         ticks = [t for t in self.ticks.get(symbol, ()) if at is None or t.time <= at]
         if ticks:
             return ticks[-1]
-        days = [d for d in self.days.get(symbol, ()) if at is None or d.date <= at.date()]
+        # A day's bar is known when the day is over, not before.
+        last = None if at is None else at.date() - timedelta(days=at.time() < time(15))
+        days = [d for d in self.days.get(symbol, ()) if last is None or d.date <= last]
         if not days:
             return None
         day = days[-1]
@@ -164,7 +166,7 @@ def load(data: Path) -> World:
             days.setdefault(symbol, []).append(_day(row, lot, money))
             if kind != "stock" and symbol != _RECORDED_INDEX:
                 invented.add(symbol)
-    exact = recorded.long_daily(data, exact=True)
+    exact = recorded.long_daily(data, recorded.vendor_rows(data, "600000.SH"), exact=True)
     days["600000.SH"] = [_day(row, 100.0, 1_000.0) for row in exact]
     minutes: dict[str, list[Minute]] = {}
     for interface in ("stk_mins", "idx_mins", "ft_mins"):

@@ -1,0 +1,128 @@
+"""One question, the same answer, whichever of the three vendors gave it.
+
+One trading history, recorded rows where there are any, is served by three stand-ins in each
+vendor's own units, labels and symbols. Each vendor's real package reads it, in a worker process.
+What v1 answers is compared field by field, in three time zones.
+"""
+
+import itertools
+import json
+from contextlib import ExitStack
+
+import pytest
+from support.agreement import differences
+from support.process import argus
+from support.vendors import answers, surroundings, vendor
+
+PLUGINS = ("tushare", "xtquant", "rqdatac")
+ZONES = ("UTC", "Asia/Shanghai", "America/New_York")
+INSTANTS = ("2023-02-01T09:10:00", "2023-02-01T10:00:00", "2023-02-01T11:45:00")
+INSTANTS += ("2023-02-01T14:58:30", "2023-02-01T15:30:00")
+
+
+def history(symbol, period, start, end, **more):
+    params = {"symbols": symbol, "period": period, "start_date": start, "end_date": end, **more}
+    return {"name": "history", "path": "/api/v1/market_data/history", "params": params}
+
+
+def ask(name, **params):
+    return {"name": name, "path": f"/api/v1/market_data/{name}", "params": params}
+
+
+RECORDED = [
+    *(
+        history("600519.SH", period, "2010-01-04", "2020-04-10", adjust=adjust)
+        for period, adjust in itertools.product(("1d", "1w", "1mon"), ("none", "pre", "post"))
+    ),
+    # Suspensions and 23 days without dividend since its listing.
+    *(history("600000.SH", "1d", "1999-11-10", "2023-08-08", adjust=a) for a in ("none", "pre")),
+    *(history(s, "1d", "2019-01-02", "2020-01-23") for s in ("600240.SH", "000413.SZ")),
+    *(history("000001.SZ", p, "2018-01-02", "2018-01-30") for p in ("1m", "5m", "30m", "1h")),
+    history("000001.SZ", "15m", "2018-01-02T10:00:00", "2018-01-03T14:00:00", adjust="pre"),
+    history("600009.SH", "1m", "2020-04-07", "2020-04-10"),
+    history("000001.SH", "1d", "2019-01-02", "2020-07-16"),
+    *(ask("instrument_detail", symbol=s) for s in ("600519.SH", "600000.SH", "000001.SZ")),
+    *(
+        ask("trading_dates", market=m, start_date="2019-01-01", end_date="2020-06-30")
+        for m in ("SH", "SZ", "ALL")
+    ),
+]
+SNAPSHOTS = [
+    ask("latest", symbols="600519.SH,600000.SH,000001.SZ"),
+    ask("full", symbols="600519.SH", depth=5),
+]
+RULES = [
+    *(history(s, "1d", "2024-03-01", "2024-05-31") for s in ("510300.SH", "113050.SH")),
+    *(history(s, "1d", "2024-03-01", "2024-05-31") for s in ("rb2410.SHFE", "IF2412.CFFEX")),
+    *(history(s, "1d", "2024-03-01", "2024-05-31") for s in ("CF2501.CZCE", "m2409-C-3300.DCE")),
+    *(history(s, "1m", "2024-01-02", "2024-01-04") for s in ("510300.SH", "rb2410.SHFE")),
+    history("10006000.SH", "1d", "2024-03-01", "2024-05-31"),
+]
+
+
+@pytest.fixture(scope="module")
+def vendors(market_data):
+    with ExitStack() as stack:
+        yield {name: stack.enter_context(vendor(name, market_data)) for name in PLUGINS}
+
+
+@pytest.fixture
+def config(vendors):
+    return "".join(vendors[name].table() for name in PLUGINS)
+
+
+def compared(found, questions):
+    report = []
+    for number, question in enumerate(questions):
+        for one, two in itertools.combinations(found, 2):
+            bodies = (found[name][number]["body"] for name in (one, two))
+            told = differences(question["name"], one, two, *bodies)
+            some = list(itertools.islice(told, 4))
+            if some:
+                report.append(f"{question['name']} {question['params']}: " + "; ".join(some))
+    return report
+
+
+@pytest.mark.parametrize("zone", ZONES)
+def test_recorded_history_is_the_same_from_each(zone, config, tmp_path):
+    found = answers(tmp_path, config, RECORDED, TZ=zone)
+    assert not compared(found, RECORDED)
+    rows = found["tushare"][0]["body"]["data"]["600519.SH"]
+    assert len(rows) > 2400, "the comparison compares something"
+
+
+def test_snapshots_are_the_same_all_day_long(vendors, config, tmp_path):
+    for number, instant in enumerate(INSTANTS):
+        for one in vendors.values():
+            one.does(now=instant)
+        found = answers(tmp_path, config, SNAPSHOTS, TZ=ZONES[number % len(ZONES)])
+        full = found.pop("tushare")[1]
+        assert full["status"] == 501, "Tushare has no order book"
+        assert not compared(found, SNAPSHOTS)
+
+
+def test_kinds_without_recorded_rows_follow_the_same_rules(config, tmp_path):
+    found = answers(tmp_path, config, RULES, TZ="UTC")
+    assert not compared(found, RULES)
+
+
+def test_killing_the_active_vendor_changes_the_provenance_only(market_data, tmp_path):
+    with ExitStack() as stack:
+        order = ("xtquant", "rqdatac", "tushare")
+        running = {name: stack.enter_context(vendor(name, market_data)) for name in order}
+        text = "".join(running[name].table() for name in order)
+        text += f"[routes]\ndefault = {json.dumps(list(order))}\n"
+        (tmp_path / "plugins.toml").write_text(text, encoding="utf-8")
+        server = stack.enter_context(argus(tmp_path, "serve", env=surroundings()))
+        question = history("600000.SH", "1d", "2020-01-02", "2020-03-31", use_cache="false")
+        bodies = []
+        for name in order:
+            bodies.append(server.get(question["path"], params=question["params"]).json())
+            assert bodies[-1]["meta"]["source"] == name
+            running[name].dies()
+        first, *others = bodies
+        for name, other in zip(order[1:], others, strict=True):
+            assert not list(differences("history", "xtquant", name, first, other))
+        dead = server.get(question["path"], params=question["params"])
+        assert dead.status_code == 503
+        assert dead.headers["Retry-After"]
