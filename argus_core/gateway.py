@@ -17,7 +17,6 @@ import polars as pl
 
 from argus_core.answers import Answers
 from argus_core.assembly import assemble
-from argus_core.caching.tiers import Tiers
 from argus_core.checks import Check, check
 from argus_core.clock import Clock
 from argus_core.config import Config
@@ -51,6 +50,8 @@ from argus_core.model.records import Depth, Instrument, Quote, TradingDays
 from argus_core.model.symbol import Exchange, Symbol
 from argus_core.outcomes import Outcomes, identified
 from argus_core.plugins import offering
+from argus_core.quality.desk import Quality
+from argus_core.quality.trusted import TrustedTiers
 from argus_core.renames import Renames
 from argus_core.routing.router import Router
 from argus_core.routing.status import SourceStatus, status_of
@@ -63,6 +64,8 @@ OFFLINE_CALENDAR = "exchange_calendars"
 """What answers name as the source of trading dates that no configured source knew."""
 OPENING = 60.0
 """Seconds that a source may take to open."""
+MEND = "mend the cause, or set `required = false` to start without it"
+"""What to do about a source that does not open and does not say so itself."""
 
 
 class Gateway:
@@ -79,12 +82,15 @@ class Gateway:
         self.clock = clock or Clock()
         self._parts = assemble(config, clock=self.clock, random=random or Random())
         self._redactor = Redactor(self._parts.secrets)
-        self._tiers = Tiers(self._parts.caches, self.clock)
+        self._tiers = TrustedTiers(self._parts.caches, self.clock, self._parts.nodes)
         self._router = Router(self._parts.routes, clock=self.clock, redactor=self._redactor)
         self._answers = Answers(self._router, self._tiers)
         self._series = Series(self._answers, self._parts.nodes.values(), self.clock)
         self._outcomes = Outcomes(self._answers)
         self._renames = Renames(self._answers, self.clock)
+        self.quality = Quality(
+            self._parts.nodes, renames=self._renames, clock=self.clock, redactor=self._redactor
+        )
         self._opened: list[Any] = []
         self.started: datetime | None = None
 
@@ -138,12 +144,15 @@ class Gateway:
                 await node.source.open()
         except Exception as error:  # noqa: BLE001 - a plugin may raise anything
             # A source that failed to open says why in its own words, which may hold a secret.
-            reason = self._redactor.foreign(f"{type(error).__name__}: {error}")
+            reason, fix = f"{type(error).__name__}: {error}", ""
+            if isinstance(error, ConfigError):
+                reason, fix = error.message, self._redactor.text(error.fix)
+            reason = self._redactor.foreign(reason)
             if self.config.sources[name].required:
                 raise PluginError(
                     f"source {name!r} cannot start: {reason}",
                     where=f"{self.config.where}, [sources.{name}]",
-                    fix="mend the cause, or set `required = false` to start without it",
+                    fix=fix or MEND,
                 ) from None
             node.down = reason
             self._parts.alerts.tell(name, "down", reason)
@@ -311,14 +320,15 @@ class Gateway:
                 distribution=self._parts.plugins.distribution(node.plugin),
                 routes=routes,
                 clock=self.clock,
+                redactor=self._redactor,
             )
             for node in self._parts.nodes.values()
         )
 
     def health(self) -> dict[str, str]:
-        """Each source's name with healthy, degraded (cooling down) or down."""
-        words = {"up": "healthy", "cooling": "degraded", "down": "down"}
-        return {status.name: words[status.state] for status in self.sources()}
+        """Each source's name with healthy, degraded (cooling down, in quarantine) or down."""
+        words = {"up": "healthy", "down": "down"}
+        return {status.name: words.get(status.state, "degraded") for status in self.sources()}
 
     def _not_offered(self, dataset: str, error: NotOffered) -> NotOffered:
         """The same refusal with the names of the installed plugins that offer the dataset."""

@@ -101,7 +101,7 @@ def test_the_public_names_are_exactly_all():
     assert argus_core.__all__ == sorted(argus_core.__all__, key=_isort)
     assert len(set(argus_core.__all__)) == len(argus_core.__all__)
     for name in argus_core.__all__:
-        assert getattr(argus_core, name).__doc__ or name in {"BARS", "FACTORS", "SHANGHAI", "Rows"}
+        assert getattr(argus_core, name).__doc__ or name in {"BARS", "FACTORS", "TICKS", "SHANGHAI", "Rows", "Push"}
 
 
 def _isort(name):

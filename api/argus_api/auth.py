@@ -1,4 +1,4 @@
-"""Who may read data: the one dependency of every route that serves any."""
+"""Who may read data, and who may operate: the dependencies of the routes that need either."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from argus_core import BadCredentials, BadParameter, Presented, Principal
 from argus_core.errors import Forbidden
 
 DATA = "data"
+MANAGE = "manage"
 
 SECURITY_SCHEMES = {
     "ApiKey": {
@@ -40,10 +41,19 @@ async def reads_data(request: Request) -> None:
     Raises :class:`BadCredentials` if nobody vouches for the asker, :class:`Forbidden` if the
     scope is missing, :class:`BadParameter` for a key in the URL.
     """
+    await _has(DATA, request)
+
+
+async def operates(request: Request) -> None:
+    """Pass if the asker may change how Argus works; raises as :func:`reads_data` does."""
+    await _has(MANAGE, request)
+
+
+async def _has(scope: str, request: Request) -> None:
     _refuse_keys_in_url(request)
     principal = await _principal(request)
-    if DATA not in principal.scopes:
-        raise Forbidden(f"this needs the scope {DATA!r}", details={"scope": DATA})
+    if scope not in principal.scopes:
+        raise Forbidden(f"this needs the scope {scope!r}", details={"scope": scope})
 
 
 async def _principal(request: Request) -> Principal:

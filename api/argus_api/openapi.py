@@ -132,11 +132,11 @@ def responses(
     return {200: answered, 304: known, **_failures(*failing)}
 
 
-def plain_responses(body: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
+def plain_responses(body: type[BaseModel], *failing: int) -> dict[int | str, dict[str, Any]]:
     """The ``responses`` of a route that tells of Argus itself and not of a market."""
     headers = _headers("X-Request-ID")
     answered = {"model": body, "description": body.__doc__, "headers": headers}
-    return {200: answered, **_failures()}
+    return {200: answered, **_failures(*failing)}
 
 
 def _failures(*failing: int) -> dict[int | str, dict[str, Any]]:

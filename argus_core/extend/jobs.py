@@ -92,9 +92,11 @@ class Jobs:
         Raises :class:`Preparing` if that takes more than ``wait`` seconds; the job goes on.
         """
         future = self.start(key, work)
+        ending = asyncio.wrap_future(future)
+        ending.add_done_callback(_heard)
         try:
             async with asyncio.timeout(wait):
-                await asyncio.shield(asyncio.wrap_future(future))
+                await asyncio.shield(ending)
         except TimeoutError:
             if future.done():  # the vendor's own time-out, not this waiting
                 raise
@@ -150,6 +152,12 @@ class Jobs:
                 return self._waiting.popleft()
             self._running = False
             return None
+
+
+def _heard(future: asyncio.Future[None]) -> None:
+    """Take note of an error that nobody waits for any more; the next asker begins anew."""
+    if not future.cancelled() and (error := future.exception()) is not None:
+        log.debug("a job that nobody waited for ended: %s", type(error).__name__)
 
 
 def _end(job: Job, error: BaseException | None) -> None:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from argus_core.clock import Clock
-from argus_core.errors import BadData, NotOffered, SourceError, SourceUnavailable
+from argus_core.errors import BadData, Disproved, NotOffered, SourceError, SourceUnavailable
 from argus_core.extend.source import Source
 from argus_core.market.kinds import kind_of
 from argus_core.market.normalise import Reading, normalise
 from argus_core.model.query import BarsQuery, Query
 from argus_core.model.symbol import Exchange, Kind, Symbol
+from argus_core.routing.evidence import Evidence
+from argus_core.routing.quarantine import Quarantine, Quarantined, listed
 from argus_core.routing.threads import Threads
 
 log = logging.getLogger(__name__)
@@ -35,6 +38,10 @@ class Cooling:
 
     until: float
     error: SourceError
+
+    def why(self, now: float) -> str:
+        """The sentence for ``explain``; ``now`` in monotonic seconds."""
+        return f"cooling down {math.ceil(self.until - now)} s after {self.error.code}"
 
 
 @dataclass(slots=True)
@@ -70,6 +77,11 @@ class Reply:
     running_since: float | None = None
 
     @property
+    def false(self) -> bool:
+        """True if all that came cannot be true."""
+        return bool(self.faults) and not self.values
+
+    @property
     def error(self) -> SourceError | NotOffered | None:
         """The first error, if there was one."""
         return next(iter(self.errors.values()), None)
@@ -94,10 +106,11 @@ class Node:
         self.down: str | None = None
         """Why the source could not start, if it could not."""
         self.counters = Counters()
+        self.evidence = Evidence()
+        self.quarantine = Quarantine(clock)
         self._clock = clock
         self._tell = tell
         self._cooling: dict[str, Cooling] = {}
-        self._offers = type(source).offers()
         self._calls = asyncio.Semaphore(source.max_concurrency)
         self._async_calls = 0
         self._threads = Threads(source.max_concurrency)
@@ -111,7 +124,7 @@ class Node:
     @property
     def offers(self) -> frozenset[str]:
         """The datasets whose methods the source overrides."""
-        return self._offers
+        return self.source.offers()
 
     @property
     def in_flight(self) -> int:
@@ -120,7 +133,7 @@ class Node:
 
     def serves(self, query: Query) -> tuple[str, ...]:
         """The keys of the query that this source says it can answer."""
-        if self.down is not None or query.dataset not in self._offers:
+        if self.down is not None or query.dataset not in self.offers:
             return ()
         if isinstance(query, BarsQuery) and query.period not in self.source.periods:
             return ()
@@ -136,19 +149,27 @@ class Node:
     def ready(self, query: Query, *, desperate: bool = False) -> tuple[str, ...]:
         """The keys of :meth:`serves` that may be asked now.
 
-        ``desperate`` also takes keys whose cool-down allows a last resort.
+        ``desperate`` also takes keys whose cool-down allows a last resort, never quarantined ones.
         """
-        ready: list[str] = []
+        ready: set[str] = set()
         for scope, keys in scopes_of(query, self.serves(query)).items():
             cooling = self.cooling(scope)
             if cooling is None or (desperate and cooling.error.last_resort):
-                ready.extend(keys)
+                ready.update(key for key in keys if self.quarantine.holds(scope, key) is None)
         return tuple(key for key in query.keys if key in ready)
 
-    def longest_cooling(self, query: Query) -> Cooling | None:
-        """The cool-down that keeps keys of this query from being asked longest."""
-        found = [self.cooling(scope) for scope in scopes_of(query, self.serves(query))]
-        return max((c for c in found if c is not None), key=lambda c: c.until, default=None)
+    def longest_cooling(self, query: Query) -> Cooling | Quarantined | None:
+        """The cool-down or quarantine that keeps keys of this query from being asked longest."""
+        cooling = (self.cooling(scope) for scope in scopes_of(query, self.serves(query)))
+        found: list[Cooling | Quarantined] = [c for c in cooling if c is not None]
+        found.extend(self.quarantined(query))
+        return max(found, key=lambda c: c.until, default=None)
+
+    def quarantined(self, query: Query) -> tuple[Quarantined, ...]:
+        """The quarantines that keep keys of this query from being asked, each once."""
+        scopes = scopes_of(query, self.serves(query)).items()
+        held = (self.quarantine.holds(scope, key) for scope, keys in scopes for key in keys)
+        return tuple({(q.scope, q.symbol): q for q in held if q is not None}.values())
 
     def cooling(self, scope: str) -> Cooling | None:
         """The cool-down in force for a scope, the longer one if the whole node cools too."""
@@ -165,9 +186,7 @@ class Node:
 
     def failed(self, scope: str, error: SourceError) -> None:
         """Note a failure and cool down as its class says."""
-        self.counters.failures += 1
-        self.counters.last_error = error.code
-        self.counters.last_error_at = self._clock.now()
+        self._blame(error.code)
         if self.cooling(scope) is None:
             what = "everything" if error.whole_node else scope
             self._tell(self.name, "cooling", f"{what}: {error.code}, {error.cool_seconds:.0f} s")
@@ -177,6 +196,11 @@ class Node:
         # A refusal for an hour is not lifted because the vendor also had a hiccup.
         if before is None or before.until < cooling.until:
             self._cooling[place] = cooling
+
+    def _blame(self, code: str) -> None:
+        self.counters.failures += 1
+        self.counters.last_error = code
+        self.counters.last_error_at = self._clock.now()
 
     def timed_out(self, error: SourceError, reply: Reply) -> None:
         """Note that no answer came in time; blame the node only if it had a fair chance."""
@@ -214,6 +238,8 @@ class Node:
             try:
                 reading = await self._call(part, reply)
             except (SourceError, NotOffered) as error:
+                if isinstance(error, BadData):
+                    self.evidence.unreadable(dataset_of(query), error, self._clock.now())
                 reply.errors[scope] = error
                 return
             reply.asked.extend(part.keys)
@@ -221,10 +247,34 @@ class Node:
             reply.faults.update(reading.faults)
             reply.resolution.update(reading.resolution)
             reply.steps.extend(step for step in reading.steps if step not in reply.steps)
-            if reading.faults and not reading.values:
-                reply.errors[scope] = BadData(next(iter(reading.faults.values())))
+            odd = [why for key, why in reading.faults.items() if key not in reading.disproved]
+            if reading.values or not reading.faults:
+                self.succeeded(scope)
+            elif odd:
+                reply.errors[scope] = BadData(odd[0])
+            if self._proves_false(scope, query, reading) or scope in reply.errors:
                 return
-            self.succeeded(scope)
+
+    def _proves_false(self, scope: str, query: Query, reading: Reading) -> bool:
+        """Book what an answer proves of the source; true if nothing of the scope is to be asked."""
+        self.evidence.read(dataset_of(query), reading, self._clock.now())
+        known = reading.disproved
+        disproved = {key: why for key, why in reading.faults.items() if key in known}
+        if disproved:
+            self._blame(Disproved.code)
+        verdict = self.quarantine.judge(scope, disproved, reading.values)
+        if verdict.caught:
+            self._tell(self.name, "quarantined", listed(verdict.caught))
+        if verdict.cured:
+            self._tell(self.name, "recovered", listed(verdict.cured, past=True))
+        return self.quarantine.holds_all(scope)
+
+    def release(self, symbol: str | None = None) -> tuple[Quarantined, ...]:
+        """The quarantines that this ended: those of ``symbol``, or all."""
+        lifted = self.quarantine.lift(symbol)
+        if lifted:
+            self._tell(self.name, "released", listed(lifted, past=True))
+        return lifted
 
     async def _call(self, query: Query, reply: Reply) -> Reading:
         """The reading of one call. Whatever a plugin raises becomes a fault of the source."""
@@ -279,11 +329,16 @@ def scopes_of(query: Query, keys: Iterable[str]) -> dict[str, tuple[str, ...]]:
 
     That is the dataset, for bars with the period, for symbols with the kind: `bars:1m:stock`.
     """
-    dataset = query.dataset
-    if isinstance(query, BarsQuery):
-        dataset = f"{dataset}:{query.period}"
+    dataset = dataset_of(query)
     scopes: dict[str, list[str]] = {}
     for key in keys:
         scope = f"{dataset}:{kind_of(key)}" if isinstance(key, Symbol) else dataset
         scopes.setdefault(scope, []).append(key)
     return {scope: tuple(members) for scope, members in scopes.items()}
+
+
+def dataset_of(query: Query) -> str:
+    """The dataset of a query, for bars with the period: `bars:1m`."""
+    if isinstance(query, BarsQuery):
+        return f"{query.dataset}:{query.period}"
+    return query.dataset

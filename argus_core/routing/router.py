@@ -28,6 +28,7 @@ from argus_core.model.ask import Deadline
 from argus_core.model.query import Query
 from argus_core.routing.node import EVERYTHING, Node, Reply, scopes_of
 from argus_core.routing.pool import Finder, Member, Pool
+from argus_core.routing.quarantine import listed
 from argus_core.telemetry.redact import Redactor
 
 MAX_ROUNDS = 3
@@ -180,7 +181,10 @@ class Router:
             reason = self._obstacle(member.node, query, desperate=desperate)
             if reason is None:
                 able.append(member)
-                continue
+                held = member.node.quarantined(query)
+                if not held:
+                    continue
+                reason = self._redactor.foreign(listed(held))
             skip = Skip(source=member.name, pool=pool.name, reason=reason)
             if skip not in walk.trace.skipped:
                 walk.trace.skipped.append(skip)
@@ -195,8 +199,7 @@ class Router:
             return None
         cooling = node.longest_cooling(query)
         assert cooling is not None  # noqa: S101 - nothing else keeps a served key from being ready
-        seconds = math.ceil(cooling.until - self._clock.monotonic())
-        return f"cooling down {seconds} s after {cooling.error.code}"
+        return self._redactor.foreign(cooling.why(self._clock.monotonic()))
 
     async def _attempt(
         self, walk: _Walk, pool: Pool, member: Member, query: Query, share: float
@@ -213,7 +216,7 @@ class Router:
             reply.errors = {EVERYTHING: late, **reply.errors}
         seconds = self._clock.monotonic() - began
         self._judge(walk, node, query, reply)
-        pool.report(member, ok=reply.error is None, seconds=seconds)
+        pool.report(member, ok=reply.error is None and not reply.false, seconds=seconds)
         error = reply.error
         fault = next(iter(reply.faults.values()), None)
         reason = error.message if error else fault
@@ -310,7 +313,7 @@ class Router:
                 retry_after=max(1, math.ceil(min(waits))),
             )
         return AllSourcesFailed(
-            "every source of the route failed or is cooling down",
+            "every source of the route failed or is cooling down" + self._quarantined(walk, key),
             attempts=walk.trace.attempts,
             retry_after=self._retry_after(walk),
         )
@@ -320,6 +323,17 @@ class Router:
         query = walk.query.only((key,))
         nodes = (member.node for pool in walk.pools for member in pool.members)
         return any(node.longest_cooling(query) is not None for node in nodes)
+
+    def _quarantined(self, walk: _Walk, key: str) -> str:
+        """The end of a sentence: which sources are not asked about the key, and why."""
+        query = walk.query.only((key,))
+        told = {
+            member.name: listed(held)
+            for pool in walk.pools
+            for member in pool.members
+            if (held := member.node.quarantined(query))
+        }
+        return "".join(f"; {name}: {self._redactor.foreign(why)}" for name, why in told.items())
 
     def _retry_after(self, walk: _Walk) -> float:
         """Whole seconds until the first node of the route may be asked again, at least 1."""

@@ -8,16 +8,24 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from argus_core.clock import Clock
+from argus_core.extend.source import Source
 from argus_core.model.period import Period
 from argus_core.routing.node import Node
 from argus_core.routing.pool import Pool
+from argus_core.routing.quarantine import QuarantineStatus, status
+from argus_core.routing.workers.isolated import Isolated
+from argus_core.telemetry.redact import Redactor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceStatus:
-    """One source now. ``state`` is up, cooling or down; ``cooling`` maps datasets to seconds left.
+    """One source now. ``state`` is up, cooling, quarantined (some scope as a whole) or down.
+
+    ``cooling`` maps scopes to seconds left; ``quarantined`` lists what is not asked for, and why.
 
     ``distribution`` is where its plugin came from; ``routes`` are the routes that reach it.
+    ``worker`` is starting, up, down or closed, None where ``isolation`` is none; ``report`` is
+    what the source itself says of its session.
     """
 
     name: str
@@ -26,7 +34,11 @@ class SourceStatus:
     state: str
     reason: str | None
     cooling: dict[str, int]
+    quarantined: tuple[QuarantineStatus, ...]
     simulated: bool
+    isolation: str
+    worker: str | None
+    report: dict[str, str | int | float | bool | None]
     datasets: tuple[str, ...]
     exchanges: tuple[str, ...]
     kinds: tuple[str, ...]
@@ -42,7 +54,12 @@ class SourceStatus:
 
 
 def status_of(
-    node: Node, *, distribution: str, routes: Iterable[tuple[str, tuple[Pool, ...]]], clock: Clock
+    node: Node,
+    *,
+    distribution: str,
+    routes: Iterable[tuple[str, tuple[Pool, ...]]],
+    clock: Clock,
+    redactor: Redactor,
 ) -> SourceStatus:
     """The status of a node."""
     now = clock.monotonic()
@@ -58,16 +75,24 @@ def status_of(
         if any(member.node is node for member in pool.members)
     ]
     errors = [cool.error.code for cool in node.all_cooling.values() if cool.until > now]
-    state = "down" if node.down else "cooling" if cooling else "up"
+    held = node.quarantine.in_force
+    errors += [entry.error.code for entry in held if entry.symbol is None]
     source = node.source
+    worker = source.worker if isinstance(source, Isolated) else None
+    down = node.down or (f"its worker is {worker}" if worker not in (None, "up") else None)
+    state = "down" if down else "cooling" if cooling else "quarantined" if errors else "up"
     return SourceStatus(
         name=node.name,
         plugin=node.plugin,
         distribution=distribution,
         state=state,
-        reason=node.down or ", ".join(dict.fromkeys(errors)) or None,
+        reason=down or ", ".join(dict.fromkeys(errors)) or None,
         cooling=cooling,
+        quarantined=tuple(status(entry) for entry in held),
         simulated=type(source).simulated,
+        isolation="none" if worker is None else "process",
+        worker=worker,
+        report=_report(source, redactor),
         datasets=tuple(sorted(node.offers)),
         exchanges=tuple(sorted(source.exchanges)),
         kinds=tuple(sorted(source.kinds)),
@@ -81,3 +106,12 @@ def status_of(
         last_error_at=node.counters.last_error_at,
         last_ok_at=node.counters.last_ok_at,
     )
+
+
+def _report(source: Source, redactor: Redactor) -> dict[str, str | int | float | bool | None]:
+    """What a source says of its session, free of secrets, whatever its plugin does."""
+    try:
+        told = {str(key): value for key, value in source.report().items()}
+    except Exception as error:  # noqa: BLE001 - a plugin may raise anything; operators see it
+        return {"report": f"failed: {type(error).__name__}"}
+    return {k: redactor.text(v) if isinstance(v, str) else v for k, v in told.items()}

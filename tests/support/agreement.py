@@ -6,9 +6,23 @@ from typing import Any
 
 # What a vendor does not have at all; it is null there, and stands in the capability matrix.
 LACKS: dict[str, dict[str, set[str]]] = {
-    "tushare": {},
-    "xtquant": {"latest": {"name"}, "full": {"name"}},
-    "rqdatac": {"latest": {"name"}, "full": {"name"}},
+    "tushare": {
+        "instrument_detail": {"price_tick", "lot_size", "sector"},
+    },
+    "xtquant": {
+        "latest": {"name"},
+        "full": {"name"},
+        "instrument_detail": {
+            *("industry", "sector", "market", "market_cap", "pe_ratio", "pb_ratio"),
+            *("dividend_yield", "lot_size"),
+        },
+    },
+    "rqdatac": {
+        "instrument_detail": {
+            *("industry", "total_shares", "float_shares", "market_cap", "pe_ratio", "pb_ratio"),
+            *("dividend_yield", "price_tick"),
+        },
+    },
 }
 
 
@@ -66,6 +80,6 @@ def _same(pair: Pair, name: str, x: Any, y: Any) -> bool:
         return pair.lacks(pair.one, name)
     if y is None and x is not None:
         return pair.lacks(pair.two, name)
-    if name in pair.steps and isinstance(x, int | float):
-        return abs(x - y) <= pair.steps[name] / 2 + 1e-6
+    if isinstance(x, int | float) and (step := pair.steps.get(name)):
+        return abs(x - y) <= step + 1e-6
     return x == y

@@ -62,6 +62,10 @@ class Vendor:
         url = f"http://127.0.0.1:{self.ports[1]}/control"
         httpx.post(url, json=order, trust_env=False, timeout=30).raise_for_status()
 
+    def moves(self, now: str) -> None:
+        """Show the snapshots of another instant."""
+        self.does(**({"set": {"now": now}} if self.plugin == "xtquant" else {"now": now}))
+
     def dies(self) -> None:
         """End at once, as a machine does that loses its power."""
         self.process.kill()

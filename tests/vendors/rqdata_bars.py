@@ -45,7 +45,9 @@ class Bars:
     def minutes(self, one: Listed) -> list[Row]:
         if one.symbol not in self._minutes:
             rows = [_minute(one, bar) for bar in self._world.minutes.get(one.symbol, ())]
-            self._minutes[one.symbol] = _with_auction(rows)
+            # Only the stock exchanges show their auction in a row of its own, at 09:30.
+            own = one.symbol.endswith((".SH", ".SZ", ".BJ"))
+            self._minutes[one.symbol] = _with_auction(rows) if own else rows
         return self._minutes[one.symbol]
 
     def suspended(self, one: Listed) -> list[int]:

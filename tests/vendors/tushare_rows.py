@@ -65,8 +65,8 @@ def build(data: Path | None = None, today: date | None = None) -> dict[str, Tabl
         ),
         "stock_basic": Table(stocks, matches=("exchange", "market", "name")),
         "daily": Table(_flat(daily), when="trade_date", cap=6000, many=True),
-        "adj_factor": Table(_factors(daily), when="trade_date"),
-        "daily_basic": Table(_valuations(daily), when="trade_date", cap=6000),
+        "adj_factor": Table(_factors(daily, opens), when="trade_date"),
+        "daily_basic": Table(_valuations(daily, recent), when="trade_date", cap=6000),
         "stk_mins": _minutes(_stock_minutes(data, recent)),
         **_indices(data, recent),
         **_funds(recent),
@@ -156,11 +156,19 @@ def _invented_stocks() -> list[dict]:
     return rows
 
 
-def _factors(daily) -> list[dict]:
-    """Back factors out of raw close and the exchange's ex-right previous close."""
+def _factors(daily, opens=()) -> list[dict]:
+    """Back factors out of raw close and the exchange's ex-right previous close.
+
+    The vendor has one for each session; so those before the first recorded bar are there too.
+    """
     rows = []
     for code, bars in daily.items():
         factor = 1.0
+        before = [when for when in opens if f"{when:%Y%m%d}" < bars[0]["trade_date"]][-400:]
+        rows += [
+            {"ts_code": code, "trade_date": f"{when:%Y%m%d}", "adj_factor": factor}
+            for when in before
+        ]
         for at, bar in enumerate(bars):
             if at:
                 factor *= bars[at - 1]["close"] / bar["pre_close"]
@@ -168,11 +176,16 @@ def _factors(daily) -> list[dict]:
     return rows
 
 
-def _valuations(daily) -> list[dict]:
+def _valuations(daily, recent) -> list[dict]:
+    """Valuations of the last recorded days, and at the last close since."""
     rows = []
     for code, bars in daily.items():
         shares = float(Random(code).randrange(10_000, 2_000_000))
         rows += [_valuation(code, shares, bar) for bar in bars[-60:]]
+        since = [f"{when:%Y%m%d}" for when in recent[-10:]]
+        last = bars[-1]
+        late = [day for day in since if day > last["trade_date"]]
+        rows += [_valuation(code, shares, last | {"trade_date": day}) for day in late]
     return rows
 
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 from fastapi import APIRouter, Depends
 
 from argus_api.auth import reads_data
-from argus_api.v1 import history, quotes, reference
+from argus_api.v1 import history, quality, quotes, reference
 
-router = APIRouter(
+_data = APIRouter(
     prefix="/api/v1/market_data", tags=["market_data"], dependencies=[Depends(reads_data)]
 )
-router.include_router(quotes.router)
-router.include_router(history.router)
-router.include_router(reference.router)
+_data.include_router(quotes.router)
+_data.include_router(history.router)
+_data.include_router(reference.router)
+
+router = APIRouter()
+router.include_router(_data)
+router.include_router(quality.router)
 
 __all__ = ["router"]

@@ -1,6 +1,7 @@
 """The lane for long work: one at a time, joined by key, alive while it says so."""
 
 import asyncio
+import gc
 import threading
 
 import pytest
@@ -41,6 +42,25 @@ async def test_a_long_job_is_preparing_and_goes_on(lane):
     assert (status.key, status.running, status.done, status.total) == ("a", True, 1, 4)
     go.set()
     await lane.ready("a", lambda job: pytest.fail("joined, not begun again"), wait=5)
+
+
+async def test_a_job_that_fails_when_nobody_waits_any_more_is_no_unheard_error(lane):
+    loop, told, go = asyncio.get_running_loop(), [], threading.Event()
+    loop.set_exception_handler(lambda _loop, context: told.append(context))
+
+    def work(_job):
+        go.wait(10)
+        raise SourceUnavailable("late")
+
+    with pytest.raises(Preparing):
+        await lane.ready("a", work, wait=0.02)
+    future = lane.start("a", work)
+    go.set()
+    with pytest.raises(SourceUnavailable):
+        await asyncio.wrap_future(future)
+    await asyncio.sleep(0)
+    gc.collect()
+    assert told == []
 
 
 async def test_the_vendor_s_own_time_out_is_no_waiting(lane):

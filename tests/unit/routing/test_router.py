@@ -344,7 +344,7 @@ async def test_data_that_cannot_be_true_come_from_the_next_source(clock):
     routed = await made.fetch(QuotesQuery(symbols=(A,)), ask(clock))
     assert routed.found[A].source == "two"
     assert routed.trace.attempts[0].error == "BAD_DATA"
-    assert nodes[0].cooling("quotes:stock") is not None
+    assert [held.symbol for held in nodes[0].quarantine.in_force] == [A]
 
 
 async def test_long_lists_are_split_and_what_came_before_an_error_is_kept(clock):

@@ -7,6 +7,7 @@ from support.sources import Scripted, node
 from argus_core import Exchange, Kind, LoginFailed, Period, Throttled
 from argus_core.routing.pool import Member, Pool
 from argus_core.routing.status import status_of
+from argus_core.telemetry.redact import Redactor
 
 
 @pytest.fixture
@@ -15,7 +16,9 @@ def clock():
 
 
 def status(subject, clock, routes=()):
-    return status_of(subject, distribution="some-plugin 1.0", routes=routes, clock=clock)
+    return status_of(
+        subject, distribution="some-plugin 1.0", routes=routes, clock=clock, redactor=Redactor()
+    )
 
 
 def test_a_source_that_works(clock):

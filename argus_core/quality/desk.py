@@ -1,0 +1,79 @@
+"""Where operators ask how far the sources can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+
+from argus_core.clock import Clock
+from argus_core.errors import CallerError
+from argus_core.model.ask import Ask
+from argus_core.model.query import HistoryQuery
+from argus_core.model.symbol import Symbol
+from argus_core.quality.reconcile import Reconciliation, chosen, reconcile
+from argus_core.quality.report import SourceQuality, quality_of
+from argus_core.renames import Renames
+from argus_core.routing.node import Node
+from argus_core.routing.quarantine import QuarantineStatus, status
+from argus_core.telemetry.redact import Redactor
+
+
+class NoSuchSource(CallerError):
+    """No enabled source has this name."""
+
+    code = "NOT_FOUND"
+    status = 404
+
+
+class Quality:
+    """The quality desk of one gateway: proof results, quarantines, reconciliation."""
+
+    def __init__(
+        self, nodes: Mapping[str, Node], *, renames: Renames, clock: Clock, redactor: Redactor
+    ) -> None:
+        self._nodes = nodes
+        self._renames = renames
+        self._clock = clock
+        self._redactor = redactor
+
+    def sources(self) -> tuple[SourceQuality, ...]:
+        """What each enabled source proved and disproved since start-up, as it stands now."""
+        return tuple(
+            quality_of(node, clock=self._clock, redactor=self._redactor)
+            for node in self._nodes.values()
+        )
+
+    def release(self, source: str, symbol: Symbol | None = None) -> tuple[QuarantineStatus, ...]:
+        """The quarantines of a source that this ended: those of ``symbol``, or all.
+
+        Raises :class:`NoSuchSource`.
+        """
+        node = self._nodes.get(source)
+        if node is None:
+            names = list(self._nodes)
+            raise NoSuchSource(
+                f"no source is called {source[:60]!r}; there are: {', '.join(names)}",
+                details={"sources": names},
+            )
+        return tuple(status(lifted) for lifted in node.release(symbol))
+
+    async def reconcile(
+        self,
+        query: HistoryQuery,
+        ask: Ask,
+        *,
+        sources: Sequence[str] | None = None,
+        tolerance: Mapping[str, float] = MappingProxyType({}),
+    ) -> Reconciliation:
+        """What ``sources`` (all that offer bars if None) say of the same bars, each asked alone.
+
+        ``tolerance`` is, by field, the share of a value by which equal ones may differ. Raises
+        :class:`BadParameter` for an unknown source, :class:`NotOffered` for fewer than two,
+        :class:`TooLarge` for a range that history would refuse too.
+        """
+        nodes = chosen(self._nodes, sources)
+        query = replace(query, symbols=await self._renames.current(query.symbols, ask))
+        return await reconcile(
+            query, nodes, ask, clock=self._clock, redactor=self._redactor, tolerance=tolerance
+        )
