@@ -8,6 +8,8 @@ instrument, the vendors' real packages over their stand-ins, and writes down wha
 import asyncio
 import os
 import sys
+import tomllib
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import fields, is_dataclass
 from datetime import date
@@ -24,16 +26,18 @@ from vendors import rqdata_rows, xtquant_rows  # noqa: E402
 from argus_core import Adjust, Exchange, Kind, Period, Symbol  # noqa: E402
 from argus_core.clock import Clock  # noqa: E402
 from argus_core.config import Config  # noqa: E402
-from argus_core.errors import ArgusError  # noqa: E402
+from argus_core.errors import ArgusError, NotReady  # noqa: E402
 from argus_core.extend.source import DATASETS  # noqa: E402
 from argus_core.gateway import Gateway  # noqa: E402
+from argus_core.model.answer import Answer  # noqa: E402
 from argus_core.model.ask import Ask, Deadline  # noqa: E402
 from argus_core.model.query import FactorsQuery, HistoryQuery, ListingsQuery  # noqa: E402
 
 PAGE = ROOT / "docs" / "extend" / "capabilities.md"
 DATA = Path(os.environ.get("ARGUS_TEST_DATA", ROOT.parent / "shared" / "data"))
 VENDORS = ("tushare", "xtquant", "rqdatac")
-NOW = "2023-02-01T14:00:00"
+NOW = "2024-06-28T15:30:00"
+PATIENCE = 60
 SAMPLES = {
     Kind.STOCK: ("600519.SH", date(2020, 1, 2), date(2020, 3, 31)),
     Kind.INDEX: ("000300.SH", date(2024, 3, 1), date(2024, 4, 30)),
@@ -55,6 +59,7 @@ PROVED = {
     "xtquant": {"stock bars 1d", "stock bars 1m", "index bars 1d", "stock quotes", "stock depth"},
     "rqdatac": {"stock bars 1d", "stock bars 1m", "index bars 1d", "stock quotes", "stock depth"},
 }
+Asking = Callable[..., Awaitable[Answer[Any]]]
 Seen = dict[tuple[str, str], set[str]]
 
 
@@ -79,14 +84,25 @@ def filled(value: Any) -> set[str]:
     return {"value"}
 
 
+async def patiently(asking: Asking, *question: Any) -> Answer[Any] | None:
+    """The answer, also of a source that must first prepare it; None where there is none."""
+    for _ in range(PATIENCE):
+        try:
+            return await asking(*question, ask())
+        except NotReady:
+            await asyncio.sleep(0.5)
+        except ArgusError:
+            return None
+    return None
+
+
 async def asked(gateway: Gateway) -> Seen:
     """The fields that came, by dataset and kind."""
     seen: Seen = {}
 
-    async def note(what: str, about: str, answering: Any) -> None:
-        try:
-            answer = await answering
-        except ArgusError:
+    async def note(what: str, about: str, asking: Asking, *question: Any) -> None:
+        answer = await patiently(asking, *question)
+        if answer is None:
             return
         for value in answer.data.values():
             items = value if isinstance(value, tuple) else (value,)
@@ -95,26 +111,26 @@ async def asked(gateway: Gateway) -> Seen:
 
     for kind, (text, start, end) in SAMPLES.items():
         symbol = (Symbol(text),)
-        await note("quotes", kind, gateway.quotes(symbol, ask()))
-        await note("depth", kind, gateway.depth(symbol, 5, ask()))
-        await note("instruments", kind, gateway.instruments(symbol, ask()))
+        await note("quotes", kind, gateway.quotes, symbol)
+        await note("depth", kind, gateway.depth, symbol, 5)
+        await note("instruments", kind, gateway.instruments, symbol)
         query = HistoryQuery(
             symbols=symbol, period=Period.D1, start=start, end=end, adjust=Adjust.NONE
         )
-        await note("bars 1d", kind, gateway.history(query, ask()))
+        await note("bars 1d", kind, gateway.history, query)
         factors = FactorsQuery(symbols=symbol, start=start, end=end)
-        await note("factors", kind, gateway.fetch(factors, ask()))
+        await note("factors", kind, gateway.fetch, factors)
     for kind, (text, start, end) in MINUTES.items():
         query = HistoryQuery(symbols=(Symbol(text),), period=Period.M1, start=start, end=end)
-        await note("bars 1m", kind, gateway.history(query, ask()))
+        await note("bars 1m", kind, gateway.history, query)
     tick = (Symbol("600519.SH"),)
     day = date(2023, 2, 1)
-    await note("ticks", Kind.STOCK, gateway.ticks(tick, day, day, ask()))
+    await note("ticks", Kind.STOCK, gateway.ticks, tick, day, day)
     main = (Symbol("rb88.SHFE"),)
-    await note("main_contracts", Kind.FUTURE, gateway.main_contracts(main, day, ask()))
+    await note("main_contracts", Kind.FUTURE, gateway.main_contracts, main, day)
     for exchange in Exchange:
         listings = ListingsQuery(exchanges=(exchange,))
-        await note("listings", exchange, gateway.fetch(listings, ask()))
+        await note("listings", exchange, gateway.fetch, listings)
     return seen
 
 
@@ -130,17 +146,11 @@ async def gathered() -> dict[str, tuple[Seen, Any]]:
             tables[name] = running.table()
         tables["demo"] = '[sources.demo]\nplugin = "demo"\n'
         for name, text in tables.items():
-            config = Config.parse(_toml(text), os.environ)
+            config = Config.parse(tomllib.loads(text), os.environ)
             async with AsyncExitStack() as opened:
                 gateway = await opened.enter_async_context(Gateway(config))
                 found[name] = (await asked(gateway), gateway.sources()[0])
     return found
-
-
-def _toml(text: str) -> dict[str, Any]:
-    import tomllib
-
-    return tomllib.loads(text)
 
 
 def page(found: dict[str, tuple[Seen, Any]]) -> str:

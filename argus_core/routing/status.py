@@ -40,6 +40,7 @@ class SourceStatus:
     worker: str | None
     report: dict[str, str | int | float | bool | None]
     datasets: tuple[str, ...]
+    pushes: bool
     exchanges: tuple[str, ...]
     kinds: tuple[str, ...]
     periods: tuple[str, ...]
@@ -94,6 +95,7 @@ def status_of(
         worker=worker,
         report=_report(source, redactor),
         datasets=tuple(sorted(node.offers)),
+        pushes=source.pushes(),
         exchanges=tuple(sorted(source.exchanges)),
         kinds=tuple(sorted(source.kinds)),
         periods=tuple(period for period in Period if period in source.periods),

@@ -78,14 +78,17 @@ def _getter(instrument: Any) -> Callable[[str], Any]:
 
 
 def _instrument(symbol: Symbol, get: Callable[[str], Any]) -> Instrument:
-    """The record; keys that the server does not send, and its word "null", are missing."""
+    """The record; keys that the server does not send, and its word "null", are missing.
+
+    The vendor's industry follows the national classification of the economy and not, as other
+    vendors' do, the market's own names: the same word would mean something else, so it is left out.
+    """
     kind = _kind(get("type"))
     underlying = text(get(_UNDERLYING[kind])) if kind in _UNDERLYING else None
     return Instrument(
         symbol=symbol,
         kind=kind,
         name=text(get("symbol")),
-        industry=text(get("industry_name")),
         sector=text(get("sector_code_name")),
         market=_board(symbol, kind, text(get("board_type"))),
         list_date=day(get("listed_date")),
