@@ -9,7 +9,9 @@ import typer
 from argus_cli.check import check
 from argus_cli.demo import demo
 from argus_cli.keys import keys
+from argus_cli.plugin import plugin
 from argus_cli.plugins import plugins
+from argus_cli.reconcile import reconcile
 from argus_cli.serve import serve
 
 app = typer.Typer(
@@ -24,7 +26,9 @@ app.command()(serve)
 app.command()(demo)
 app.command()(check)
 app.command()(plugins)
+app.command()(reconcile)
 app.add_typer(keys)
+app.add_typer(plugin)
 
 
 def _version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it with the flag's value
