@@ -327,7 +327,7 @@ def error_table() -> Iterator[str]:
     )
     for cls in _tree(errors.CallerError):
         yield _row(cls)
-    for cls in (errors.AllSourcesFailed, errors.DeadlineExceeded):
+    for cls in (errors.AllSourcesFailed, errors.NotReady, errors.DeadlineExceeded):
         yield _row(cls)
     yield "| `NOT_ACCEPTABLE` | 406 | No format that `Accept` allows is offered. |"
     yield "| `METHOD_NOT_ALLOWED` | 405 | The path exists, but not with this method. |"

@@ -29,6 +29,7 @@ FLOORS = [
     {"gateway"},
     {"testing"},
 ]
+VALUES = {"BARS", "FACTORS", "TICKS", "SHANGHAI", "Rows", "Push"}
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 
 
@@ -101,7 +102,7 @@ def test_the_public_names_are_exactly_all():
     assert argus_core.__all__ == sorted(argus_core.__all__, key=_isort)
     assert len(set(argus_core.__all__)) == len(argus_core.__all__)
     for name in argus_core.__all__:
-        assert getattr(argus_core, name).__doc__ or name in {"BARS", "FACTORS", "TICKS", "SHANGHAI", "Rows", "Push"}
+        assert getattr(argus_core, name).__doc__ or name in VALUES
 
 
 def _isort(name):

@@ -147,7 +147,13 @@ _DAILY_UNITS = (
     Units(
         kinds=frozenset({Kind.STOCK, Kind.FUND}), volume=100.0, turnover=1_000.0, turnover_step=1.0
     ),
-    Units(kinds=frozenset({Kind.INDEX}), volume=100.0, turnover=1_000.0, volume_step=100.0, turnover_step=1.0),
+    Units(
+        kinds=frozenset({Kind.INDEX}),
+        volume=100.0,
+        turnover=1_000.0,
+        volume_step=100.0,
+        turnover_step=1.0,
+    ),
     Units(
         kinds=frozenset({Kind.BOND}),
         volume=10.0,

@@ -69,7 +69,8 @@ def by_symbol(rows):
 
 
 def rule(source, dataset, symbol, period):
-    return next(u for u in source.units if u.covers(dataset, Symbol(symbol), kind_of(Symbol(symbol)), period))
+    known = Symbol(symbol)
+    return next(u for u in source.units if u.covers(dataset, known, kind_of(known), period))
 
 
 def mean_price(source, dataset, symbol, period, row):
