@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 from argus_core.clock import Clock
-from argus_core.config import Config, PluginTable
+from argus_core.config import Config, PluginTable, SourceTable
 from argus_core.errors import ConfigError, PluginError
 from argus_core.extend.authenticator import Authenticator
 from argus_core.extend.cache import Cache
@@ -17,6 +17,9 @@ from argus_core.extend.source import Source
 from argus_core.plugins import Plugins, read_settings
 from argus_core.routing.node import Node
 from argus_core.routing.pool import Member, Pool, RouteTable
+from argus_core.routing.workers.isolated import isolated
+from argus_core.routing.workers.protocol import Start
+from argus_core.routing.workers.terms import terms_of
 from argus_core.telemetry.alerts import Alerts
 from argus_core.telemetry.redact import Redactor
 from argus_core.telemetry.secrets import Secrets
@@ -96,7 +99,7 @@ class _Builder:
             where = f"{self.config.where}, [sources.{name}]"
             try:
                 cls = self.plugins.load("source", table.plugin, where)
-                source = self.make(cls, name, table.settings, where)
+                source = self.source(cls, name, table, where, alerts)
                 nodes[name] = Node(source, plugin=table.plugin, clock=self.clock, tell=alerts.tell)
             except ConfigError as error:
                 if table.required:
@@ -106,6 +109,33 @@ class _Builder:
                 absent.down = error.message
                 nodes[name] = absent
         return nodes
+
+    def source(
+        self, cls: type[Source], name: str, table: SourceTable, where: str, alerts: Alerts
+    ) -> Source:
+        """The source of one table: an instance of the plugin's class, or its stand-in."""
+        terms = terms_of(table, cls, where)
+        if terms is None:
+            source: Source = self.make(cls, name, table.settings, where)
+            return source
+        settings = read_settings(cls, table.settings, where=where, secrets=self.secrets)
+        start = Start(
+            name=name,
+            plugin=table.plugin,
+            where=where,
+            table=self.secrets.looked_up(table.settings, cls.Settings, where),
+            beat=terms.beat,
+            heartbeat_lost=terms.heartbeat_lost,
+        )
+        return isolated(cls)(
+            start,
+            settings,
+            self.clock,
+            limits=terms,
+            secrets=self.secrets.known,
+            random=Random(self.random.getrandbits(64)),
+            tell=alerts.tell,
+        )
 
     def pools(self, nodes: Mapping[str, Node]) -> dict[str, Pool]:
         pools = {name: Pool(name, (Member(node),)) for name, node in nodes.items()}

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Self, TypeVar, cast
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from argus_core.errors import ConfigError
+from argus_core.extend.isolation import Isolation
 from argus_core.extend.source import DATASETS
 from argus_core.model.period import Period
 from argus_core.model.symbol import Exchange
@@ -94,7 +95,7 @@ class AuthTable(BaseModel):
         return self
 
 
-class SourceTable(PluginTable):
+class SourceTable(Isolation, PluginTable):
     """One source: a vendor account, an SDK session."""
 
     enabled: bool = Field(

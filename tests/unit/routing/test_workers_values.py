@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.hanging import Hanging, HangingSettings, Rough
+from support.hanging import Hanging, HangingSettings
 from support.workers import publish, worker
 
 from argus_core import (
@@ -33,30 +33,21 @@ from argus_core import (
     Kind,
     Level,
     ListingsQuery,
-    LoginFailed,
     MainContractsQuery,
-    NotOffered,
     Period,
-    PluginError,
-    Preparing,
     Quote,
     QuotesQuery,
     SectorsQuery,
-    SourceUnavailable,
     Symbol,
     TicksQuery,
     Trade,
     TradingDays,
-    Units,
 )
-from argus_core.errors import BadParameter
 from argus_core.extend.source import DATASETS, Source
 from argus_core.market.normalise import Reading, normalise
 from argus_core.routing.workers import wire
-from argus_core.routing.workers.faults import error_of, fault_of
 from argus_core.routing.workers.forms import form_of
 from argus_core.routing.workers.isolated import Isolated
-from argus_core.routing.workers.protocol import FACTS, FAULTS, facts_of
 from argus_core.routing.workers.replies import SCHEMAS, argument_form, packed, unpacked
 
 A, B = Symbol("600519.SH"), Symbol("000001.SZ")
@@ -327,39 +318,3 @@ class TestReplies:
 
     def test_the_tables_are_those_that_the_signatures_call_rows(self):
         assert set(SCHEMAS) == {"bars", "factors", "ticks"}
-
-
-class TestFactsAndFaults:
-    def test_facts_arrive_equal(self):
-        source = Hanging("h", HangingSettings(), Clock())
-        source.units = (Units(volume=None, codes=("6",), exchanges=frozenset({Exchange.SH})),)
-        facts = facts_of(source)
-        assert FACTS.decode(over_the_wire(FACTS.encode(facts))[0]) == facts
-        assert facts.offers == set(DATASETS)
-        assert facts.pushes
-
-    @pytest.mark.parametrize(
-        ("raised", "arrives", "attributes"),
-        [
-            (LoginFailed("no", details={"a": [1]}), LoginFailed, {"details": {"a": [1]}}),
-            (Preparing("soon", retry_after=4), Preparing, {"retry_after": 4.0}),
-            (Rough("slow"), Rough.__base__, {"retry_after": 7.0}),
-            (NotOffered("never"), NotOffered, {"message": "never"}),
-            (LoginFailed("no", details={1, 2}), LoginFailed, {"details": None}),
-            (PluginError("a", where="b", fix="c"), PluginError, {"where": "b", "fix": "c"}),
-            (BadParameter("p"), SourceUnavailable, {}),
-            (KeyError("s3cret"), SourceUnavailable, {}),
-            (SystemExit(1), SourceUnavailable, {}),
-        ],
-    )
-    def test_errors_arrive_as_the_cores_own(self, raised, arrives, attributes):
-        error = error_of(FAULTS.decode(over_the_wire(FAULTS.encode(fault_of(raised, "h")))[0]))
-        assert type(error) is arrives
-        for name, value in attributes.items():
-            assert getattr(error, name) == value
-        if arrives is SourceUnavailable:
-            assert error.message == f"h raised {type(raised).__name__} instead of answering"
-
-    def test_operators_are_told_a_strangers_words(self):
-        fault = fault_of(ValueError("why \ud800"), "h", telling=True)
-        assert fault.message == "ValueError: why ?"
