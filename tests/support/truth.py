@@ -1,8 +1,8 @@
 """Every question of one list, answered by every source on its own; run as a program per time zone.
 
 ``python -m support.truth plugins.toml QUESTIONS.json`` prints, as JSON, the bodies by source and
-question. Each source gets a gateway of its own in this process, the vendors' packages run in the
-workers that they ask for.
+question; ``before`` a question the vendors' stand-ins may be steered. Each source gets a gateway
+of its own in this process, the vendors' packages run in the workers that they ask for.
 """
 
 import asyncio
@@ -30,6 +30,9 @@ async def answered(config: Config, questions: list[dict]) -> list[Any]:
     ):
         found = []
         for question in questions:
+            for url, order in question.get("before", ()):
+                async with httpx.AsyncClient(trust_env=False) as steering:
+                    (await steering.post(url, json=order, timeout=30)).raise_for_status()
             response = await client.get(
                 question["path"], params=question["params"], headers={"X-Argus-Deadline": "60"}
             )

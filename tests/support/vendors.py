@@ -57,14 +57,22 @@ class Vendor:
         """The table of a source that asks this vendor."""
         return TABLES[self.plugin].format(name=name or self.plugin, ports=self.ports)
 
+    @property
+    def control(self) -> str:
+        """Where orders are posted to."""
+        return f"http://127.0.0.1:{self.ports[1]}/control"
+
     def does(self, **order) -> None:
         """Steer the stand-in."""
-        url = f"http://127.0.0.1:{self.ports[1]}/control"
-        httpx.post(url, json=order, trust_env=False, timeout=30).raise_for_status()
+        httpx.post(self.control, json=order, trust_env=False, timeout=30).raise_for_status()
+
+    def move(self, now: str) -> tuple[str, dict]:
+        """Where to post what, so that it shows the snapshots of another instant."""
+        return self.control, {"set": {"now": now}} if self.plugin == "xtquant" else {"now": now}
 
     def moves(self, now: str) -> None:
         """Show the snapshots of another instant."""
-        self.does(**({"set": {"now": now}} if self.plugin == "xtquant" else {"now": now}))
+        self.does(**self.move(now)[1])
 
     def dies(self) -> None:
         """End at once, as a machine does that loses its power."""
