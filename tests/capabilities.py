@@ -225,6 +225,9 @@ def _rule(width: int) -> str:
 
 def main() -> int:
     """Write the page, or compare it."""
+    if not DATA.is_dir():
+        print(f"recorded market data are absent, nothing was asked (looked in {DATA})")  # noqa: T201
+        return 0
     text = page(asyncio.run(gathered()))
     if "--check" not in sys.argv:
         PAGE.write_text(text, encoding="utf-8")
