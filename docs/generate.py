@@ -25,6 +25,7 @@ from argus_core.config import SourceTable as Sources
 from argus_core.extend.source import DATASETS, Source
 from argus_core.model.frames import BARS, FACTORS, Column
 from argus_core.plugins import KINDS, Plugins, installed
+from argus_core.testing import document
 
 DOCS = Path(__file__).parent
 RECORDS = (
@@ -70,6 +71,7 @@ def pages() -> Iterator[tuple[str, str]]:
     """Each generated page: its path under docs/ and its text."""
     yield "operate/plugins-toml.md", _page(plugins_toml())
     yield "extend/hooks.md", _page(hooks())
+    yield "extend/conformance.md", _page([document()])
     yield "use/errors.md", _page(error_table())
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import date
 from types import MappingProxyType
 
+from argus_core.extend.source import Source
 from argus_core.market.kinds import kind_of
 from argus_core.model.symbol import Kind, Symbol
 from argus_core.testing.subject import Subject
@@ -28,20 +29,26 @@ _PRODUCTS = (
 _LIFE = 10
 """Months for which a contract is sure to be listed before its delivery."""
 
-NOBODYS = Symbol("605999.SH")
-"""A symbol of a stock's shape that no exchange has given out."""
+_NOBODYS = ("605999.SH", "004999.SZ", "929999.BJ", "000999.SH", "519999.SH", "zz2501.SHFE")
+"""Symbols of the right shape that no exchange has given out."""
+
+
+def nobody(cls: type[Source]) -> Symbol | None:
+    """A symbol that does not exist, of a kind and an exchange that the source covers."""
+    symbols = (Symbol(text) for text in _NOBODYS)
+    return next((s for s in symbols if _covers(cls, s)), None)
 
 
 def groups(subject: Subject) -> tuple[tuple[Symbol, ...], ...]:
     """The symbols to ask about, a tuple a kind: those of the subject, else well-known ones."""
     named = subject.symbols or tuple(_known(subject.days[-1]))
-    covered = [s for s in named if subject.symbols or _covers(subject, s)]
+    covered = [s for s in named if subject.symbols or _covers(subject.cls, s)]
     kinds = dict.fromkeys(kind_of(symbol) for symbol in covered)
     return tuple(tuple(s for s in covered if kind_of(s) is kind) for kind in kinds)
 
 
-def _covers(subject: Subject, symbol: Symbol) -> bool:
-    return symbol.exchange in subject.cls.exchanges and kind_of(symbol) in subject.cls.kinds
+def _covers(cls: type[Source], symbol: Symbol) -> bool:
+    return symbol.exchange in cls.exchanges and kind_of(symbol) in cls.kinds
 
 
 def _known(day: date) -> Iterator[Symbol]:

@@ -1,4 +1,4 @@
-"""What a check is: a number, a demand, the reason for it, and a function that puts it to the proof."""
+"""What a check is: a number, a demand, its reason, and a function that puts it to the proof."""
 
 from __future__ import annotations
 

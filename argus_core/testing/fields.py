@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
-from typing import Any, cast
+from typing import Any
 
 import polars as pl
 
@@ -27,7 +26,7 @@ def fields_in(value: Any) -> set[str]:
     if is_dataclass(value):
         named = {f.name: getattr(value, f.name) for f in fields(value)}
         return {n for n, v in named.items() if v not in (None, (), Kind.UNKNOWN)} - _KEYS
-    if isinstance(value, Iterable) and not isinstance(value, str):
-        items = cast("Iterable[Any]", value)
-        return set[str]().union(*(fields_in(item) for item in items if is_dataclass(item)))
+    if isinstance(value, tuple):
+        records: tuple[Any, ...] = (*value,)  # pyright: ignore[reportUnknownVariableType]
+        return set[str]().union(*(fields_in(item) for item in records if is_dataclass(item)))
     return set()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Iterator, Mapping
+import time
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import polars as pl
 
 from argus_core.clock import Clock
-from argus_core.errors import NotOffered
+from argus_core.errors import ArgusError, NotOffered, Preparing
 from argus_core.extend.source import Source
 from argus_core.market.normalise import Reading, normalise
 from argus_core.model.period import Period
@@ -29,9 +30,12 @@ from argus_core.model.symbol import Symbol
 from argus_core.routing.threads import Threads
 from argus_core.series import bounds
 from argus_core.testing import candidates
-from argus_core.testing.check import Failed, skip
+from argus_core.testing.check import Skipped, skip
 from argus_core.testing.fields import fields_in
 from argus_core.testing.subject import Subject
+
+PREPARING = 90.0
+"""Seconds for which a source may say that it is still fetching."""
 
 BY_SYMBOL = ("quotes", "depth", "bars", "factors", "instruments", "ticks")
 """The datasets whose keys are symbols."""
@@ -52,7 +56,20 @@ class Asking:
         return self.source.clock.now()
 
     async def raw(self, query: Query) -> Any:
-        """What the source's own method answers to one call, generators read to their end."""
+        """What the source's own method answers to one call, generators read to their end.
+
+        One that is still preparing it is asked again, as its consumers are told to.
+        """
+        ends = time.monotonic() + PREPARING
+        while True:
+            try:
+                return await self._called(query)
+            except Preparing as error:
+                if time.monotonic() > ends:
+                    raise
+                await asyncio.sleep(min(error.retry_after or 1.0, 5.0))
+
+    async def _called(self, query: Query) -> Any:
         method = getattr(self.source, query.dataset)
         if inspect.iscoroutinefunction(method):
             async with self._calls:
@@ -79,23 +96,46 @@ class Asking:
         return Reading(values=values, faults=faults, steps=tuple(steps))
 
     async def values(self, query: Query) -> dict[str, Any]:
-        """The canonical values by key; a value that cannot be true ends the check."""
+        """The canonical values by key. The check is skipped if one cannot be true.
+
+        Another check is there to say so; this one would only repeat it.
+        """
         reading = await self.ask(query)
         for key, fault in reading.faults.items():
-            raise Failed(f"{query.dataset} of {key}: {fault}")
+            skip(f"{query.dataset} of {key} cannot be true: {fault}")
         return reading.values
 
     async def known(self, dataset: str, period: Period | None = None) -> tuple[Symbol, ...]:
         """Symbols for which the source has an answer, at least one; else the check is skipped."""
         offered(self.source, dataset)
-        remembered = self.subject.memo.get((dataset, period))
-        if remembered is None:
-            remembered = await self._search(dataset, period)
-            self.subject.memo[dataset, period] = remembered
-        if not remembered:
-            what = f"{period} bars" if period else dataset
-            skip(f"it answers no {what} of {self._tried()}: name `symbols` that it knows")
-        return remembered
+        answered = await self.answered(dataset, period)
+        if answered:
+            return answered
+        if trouble := self.trouble(dataset, period):
+            raise Skipped(f"{dataset} cannot be had: {trouble}")
+        what = f"{period} bars" if period else dataset
+        raise Skipped(f"it answers no {what} of {self._tried()}: name `symbols` that it knows")
+
+    async def answered(self, dataset: str, period: Period | None = None) -> tuple[Symbol, ...]:
+        """Symbols for which the source has an answer, be it one that cannot be true."""
+        memo, period = self.subject.memo, period or self._default(dataset)
+        if (dataset, period) not in memo:
+            try:
+                memo[dataset, period] = await self._search(dataset, period)
+            except ArgusError as error:
+                memo[dataset, period] = ()
+                memo["trouble", dataset, period] = error.message
+        found: tuple[Symbol, ...] = memo[dataset, period]
+        return found
+
+    def trouble(self, dataset: str, period: Period | None = None) -> str | None:
+        """Why the search of :meth:`answered` found nothing, if it was an error."""
+        key = ("trouble", dataset, period or self._default(dataset))
+        text: str | None = self.subject.memo.get(key)
+        return text
+
+    def _default(self, dataset: str) -> Period | None:
+        return self.period if dataset == "bars" else None
 
     async def _search(self, dataset: str, period: Period | None) -> tuple[Symbol, ...]:
         found: list[Symbol] = []
@@ -124,29 +164,34 @@ class Asking:
         end: date | None = None,
     ) -> Query:
         """The question about symbols, by default about the subject's range."""
-        days = self.subject.days
-        last = end or days[-1]
+        if dataset == "bars":
+            return self.bars(symbols, period or self.period, start, end)
         if dataset == "quotes":
             return QuotesQuery(symbols=symbols)
         if dataset == "depth":
             return DepthQuery(symbols=symbols)
         if dataset == "instruments":
             return InstrumentsQuery(symbols=symbols)
+        last = end or self.subject.days[-1]
         if dataset == "factors":
-            return FactorsQuery(symbols=symbols, start=start or days[0], end=last)
-        intraday = dataset == "ticks" or (period or self.period).intraday
-        first = start or (last if intraday else days[0])
-        nightly = intraday and any(s.exchange.trades_futures for s in symbols)
-        since, until = bounds(first, last, nightly=nightly)
-        if dataset == "ticks":
-            return TicksQuery(symbols=symbols, start=first, end=last, since=since, until=until)
+            return FactorsQuery(symbols=symbols, start=start or self.subject.days[0], end=last)
+        first = start or last
+        since, until = bounds(first, last, nightly=_nightly(symbols))
+        return TicksQuery(symbols=symbols, start=first, end=last, since=since, until=until)
+
+    def bars(
+        self,
+        symbols: tuple[Symbol, ...],
+        period: Period,
+        start: date | None = None,
+        end: date | None = None,
+    ) -> BarsQuery:
+        """The question about bars: of the subject's range, of its last day where intraday."""
+        last = end or self.subject.days[-1]
+        first = start or (last if period.intraday else self.subject.days[0])
+        since, until = bounds(first, last, nightly=period.intraday and _nightly(symbols))
         return BarsQuery(
-            symbols=symbols,
-            period=period or self.period,
-            start=first,
-            end=last,
-            since=since,
-            until=until,
+            symbols=symbols, period=period, start=first, end=last, since=since, until=until
         )
 
     @property
@@ -163,7 +208,7 @@ class Asking:
 
 
 @asynccontextmanager
-async def asking(subject: Subject, *, clock: Clock | None = None) -> AsyncIterator[Asking]:
+async def asking(subject: Subject, *, clock: Clock | None = None) -> AsyncGenerator[Asking]:
     """An open source; it is closed at the end."""
     source: Source = subject.make(clock=clock)
     try:
@@ -179,7 +224,7 @@ def offered(source: Source, *datasets: str) -> str:
     for dataset in datasets:
         if dataset in offers:
             return dataset
-    skip(f"it offers no {' and no '.join(datasets)}")
+    raise Skipped(f"it offers no {' and no '.join(datasets)}")
 
 
 def datasets(source: Source) -> tuple[str, ...]:
@@ -199,6 +244,10 @@ def same(one: Any, other: Any) -> bool:
     if isinstance(one, pl.DataFrame) and isinstance(other, pl.DataFrame):
         return one.equals(other)
     return bool(one == other)
+
+
+def _nightly(symbols: tuple[Symbol, ...]) -> bool:
+    return any(symbol.exchange.trades_futures for symbol in symbols)
 
 
 def _read(reply: Any) -> Any:

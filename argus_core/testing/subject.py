@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import tempfile
+import weakref
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -36,7 +38,7 @@ SESSIONS = 10
 log = logging.getLogger(__name__)
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class Subject:
     """One plugin under the kit. Only ``plugin``, ``kind`` and ``cls`` are needed.
 
@@ -93,8 +95,9 @@ class Subject:
     @cached_property
     def data_dir(self) -> Path:
         """A directory of its own for an authenticator's state."""
-        self._directory = tempfile.TemporaryDirectory(prefix="argus-conformance-")
-        return Path(self._directory.name)
+        path = Path(tempfile.mkdtemp(prefix="argus-conformance-"))
+        weakref.finalize(self, shutil.rmtree, path, ignore_errors=True)
+        return path
 
     @property
     def base(self) -> type[Any]:

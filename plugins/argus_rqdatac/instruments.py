@@ -13,7 +13,8 @@ from argus_rqdatac.session import Session
 from argus_rqdatac.symbols import from_rqdata, is_continuous
 from argus_rqdatac.tables import FAMILIES, look_up
 
-_SECURITIES = ("CS", "ETF", "LOF", "REITs", "FUND", "INDX", "Convertible", "Repo")
+# Not "FUND": the client expands it to ETF, LOF and REITs, which are asked for here.
+_SECURITIES = ("CS", "ETF", "LOF", "REITs", "INDX", "Convertible", "Repo")
 _FUTURES = ("Future",)
 _CONTRACTS = frozenset({Kind.FUTURE, Kind.OPTION})
 _BOARDS: Mapping[str, str] = MappingProxyType(

@@ -1,0 +1,19 @@
+"""The balancers under the kit."""
+
+from argus_core.testing import BalancerConformance
+
+
+class TestLeastConnections(BalancerConformance):
+    plugin = "least_connections"
+
+
+class TestRandom(BalancerConformance):
+    plugin = "random"
+
+
+class TestRoundRobin(BalancerConformance):
+    plugin = "round_robin"
+
+
+class TestWeighted(BalancerConformance):
+    plugin = "weighted"
