@@ -23,7 +23,7 @@ from argus_core import errors, hookspecs
 from argus_core.config import AuthTable, PluginTable, PoolTable, RouteRule, ServerTable
 from argus_core.config import SourceTable as Sources
 from argus_core.extend.source import DATASETS, Source
-from argus_core.model.frames import BARS, FACTORS, Column
+from argus_core.model.frames import BARS, FACTORS, TICKS, Column
 from argus_core.plugins import KINDS, Plugins, installed
 from argus_core.testing import document
 
@@ -226,7 +226,7 @@ def hooks() -> Iterator[str]:
         yield _prose(base.__doc__)
         yield ""
         yield from _members(base)
-    for title, schema in (("BARS", BARS), ("FACTORS", FACTORS)):
+    for title, schema in (("BARS", BARS), ("TICKS", TICKS), ("FACTORS", FACTORS)):
         yield from _schema(title, schema)
     yield "## Records and queries"
     yield ""
