@@ -92,6 +92,7 @@ class Gateway:
             self._parts.nodes, renames=self._renames, clock=self.clock, redactor=self._redactor
         )
         self._opened: list[Any] = []
+        self._entered = False
         self.started: datetime | None = None
 
     @classmethod
@@ -108,6 +109,9 @@ class Gateway:
                 where=f"{self.config.where}, [sources]",
                 fix='add a table such as [sources.demo] with plugin = "demo"; see `argus plugins`',
             )
+        if self._entered:
+            raise RuntimeError("this gateway is open already; make another one to have two")
+        self._entered = True
         self.started = self.clock.now()
         try:
             for cache in self._parts.caches:
@@ -166,6 +170,7 @@ class Gateway:
                 await part.close()
             except Exception as error:  # noqa: BLE001 - the others must still be closed
                 log.warning("%s did not close: %s", part.name, type(error).__name__)
+        self._entered = False
 
     # -- questions ----------------------------------------------------------------------------
 

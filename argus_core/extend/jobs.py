@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 MOST_WAITING = 1_000
 """Jobs that may wait in one lane; the next one is refused."""
 
+_MOST_COUNTED = 2**53
+
 
 class Abandoned(Exception):
     """Raised inside a job by :meth:`Job.alive` when the lane closes, to end the job."""
@@ -38,7 +40,7 @@ class Job:
     def alive(self, done: int = 0, total: int = 0) -> None:
         """Say that the job goes on, and how far it is; ends the job if the lane is closing."""
         self.beat = time.monotonic()
-        self.done, self.total = done, total
+        self.done, self.total = _count(done), _count(total)
         if self.abandoned:
             raise Abandoned(self.key)
 
@@ -80,6 +82,7 @@ class Jobs:
             if len(self._waiting) >= MOST_WAITING:
                 raise Throttled(f"{self.name} has {MOST_WAITING} downloads waiting", retry_after=30)
             job = self._jobs[key] = Job(key)
+            job.future.set_running_or_notify_cancel()  # others may have joined: nobody cancels it
             self._waiting.append((job, work))
             if not self._running:
                 self._running = True
@@ -109,7 +112,7 @@ class Jobs:
             jobs = list(self._jobs.values())
         return tuple(
             JobStatus(
-                key=job.key,
+                key=job.key.encode(errors="replace").decode(),  # a lone surrogate is no text
                 running=job.began is not None,
                 seconds=0.0 if job.began is None else now - job.began,
                 silent=0.0 if job.beat is None else now - job.beat,
@@ -152,6 +155,11 @@ class Jobs:
                 return self._waiting.popleft()
             self._running = False
             return None
+
+
+def _count(number: float) -> int:
+    """A count as whole numbers go; 0 for what vendors write where they know none."""
+    return int(number) if 0 <= number < _MOST_COUNTED else 0
 
 
 def _heard(future: asyncio.Future[None]) -> None:

@@ -47,7 +47,10 @@ DATASETS = (
 """Every dataset, by the name of the method that offers it."""
 
 Push = Callable[[Depth | Gap], None]
-"""Takes what a vendor pushes, from any thread: a book in the vendor's units, or a gap."""
+"""Takes what a vendor pushes, from any thread: a book in the vendor's units, or a gap.
+
+It returns at once; whoever wants to work on an item puts it on a queue of his own.
+"""
 
 
 class Settings(BaseModel):

@@ -14,8 +14,9 @@ class Units:
 
     ``volume`` and ``turnover`` are the factors (100 where the vendor counts lots, 1 000 where it
     counts thousand yuan). ``volume_step`` and ``turnover_step`` say how coarsely the vendor
-    rounds, in shares and yuan. Empty sets mean "all", ``codes`` are what a symbol begins with and
-    ``exchanges`` where it trades; a source's first matching rule wins.
+    rounds, in shares and yuan, ``time_step`` how coarsely it dates snapshots, in seconds. Empty
+    sets mean "all", ``codes`` are what a symbol begins with and ``exchanges`` where it trades; a
+    source's first matching rule wins.
 
     ``volume=None`` says that nobody knows how the vendor counts: the factor is then inferred for
     each symbol from turnover ÷ volume against the day's range, is named in ``explain`` as
@@ -26,6 +27,7 @@ class Units:
     turnover: float = 1.0
     volume_step: float = 1.0
     turnover_step: float = 0.01
+    time_step: float = 0.001
     datasets: frozenset[str] = frozenset()
     kinds: frozenset[Kind] = frozenset()
     periods: frozenset[Period] = frozenset()

@@ -266,6 +266,9 @@ def _traded(frame: pl.DataFrame, market: _Market, reading: _Reading) -> pl.DataF
     its own, and a futures day without a trade still has a settlement: those rows need a close.
     """
     active = frame["volume"] != 0
+    if market.rule.volume_step > 1.0:
+        # Whoever counts in whole lots rounds a few shares to none, but not what they cost.
+        active = active | (frame["turnover"] > 0).fill_null(value=False)
     if any(_least(frame, n) <= 0 for n in (*PRICES, "turnover", "prev_close", "settle")):
         some = active.fill_null(value=False)
         frame = frame.with_columns(

@@ -20,6 +20,8 @@ from argus_core.model.records import Quote
 
 FACTORS: Final = (1.0, 10.0, 100.0, 1_000.0)
 """Shares in one unit of a vendor's volume: shares, bonds' lots, lots, thousands."""
+TELLING: Final = 2.0
+"""Rounding steps of turnover below which a trade tells the step rather than its own cost."""
 
 
 def inferred_from_bars(frame: pl.DataFrame, rule: Units) -> Units | None:
@@ -27,7 +29,8 @@ def inferred_from_bars(frame: pl.DataFrame, rule: Units) -> Units | None:
 
     ``frame`` has the vendor's own ``volume`` and ``turnover``.
     """
-    traded = frame.filter((pl.col("volume") > 0) & (pl.col("turnover") > 0) & (pl.col("close") > 0))
+    told = pl.col("turnover") * rule.turnover >= TELLING * rule.turnover_step
+    traded = frame.filter((pl.col("volume") > 0) & told & (pl.col("close") > 0))
     volumes, prices = traded["volume"], traded["close"]
     ratios = (traded["turnover"] * rule.turnover / volumes / prices).to_list()
     return _known(ratios, rule)
@@ -38,6 +41,8 @@ def inferred_from_quote(quote: Quote, rule: Units) -> Units | None:
     volume, turnover, price = quote.volume, quote.turnover, quote.price
     # A comparison with NaN fails; a sentinel makes a ratio that is near nothing.
     if not (volume and turnover and price and volume > 0 and turnover > 0 and price > 0):
+        return None
+    if turnover * rule.turnover < TELLING * rule.turnover_step:
         return None
     return _known([turnover * rule.turnover / volume / price], rule)
 

@@ -55,7 +55,8 @@ def normalise_depth(
     """The book in canonical units, a sentence why it cannot be true, or ``None`` if it is empty.
 
     At most ``levels`` levels a side, best first; levels without a price or a volume are no levels
-    and are left out, and so are such trades. Outside auctions a bid below the asks is demanded;
+    and are left out, and so are such trades; a volume that the vendor's step rounds to 0 is one.
+    Outside auctions a bid below the asks is demanded;
     ``now`` (aware) dates a quote without ``as_of``.
     """
     quote = _canonical(depth.quote, rule, timezone)
@@ -133,7 +134,13 @@ def _instant(at: datetime | None, timezone: str) -> datetime | None:
 
 def _levels(levels: Iterable[Level], rule: Units) -> list[Level]:
     pairs = ((_price(level.price), _volume(level.volume, rule)) for level in levels)
-    return [Level(price, volume) for price, volume in pairs if price and volume]
+    # Whoever counts in whole lots rounds a few shares to none; their price stands in the book.
+    rounded = rule.volume_step > 1.0
+    return [
+        Level(price, volume)
+        for price, volume in pairs
+        if price and volume is not None and (volume > 0 or (rounded and volume == 0))
+    ]
 
 
 def _price_of(level: Level) -> float:

@@ -114,7 +114,9 @@ def _scaled(own: pl.DataFrame, rule: Units) -> pl.DataFrame:
     levels: list[pl.Expr] = []
     for side, number in _SIDES:
         price, volume = f"{side}_price{number}", f"{side}_volume{number}"
-        real = (pl.col(price) > 0) & (pl.col(volume) > 0)
+        # Whoever counts in whole lots rounds a few shares to none; their price stands in the book.
+        least = pl.col(volume) >= 0 if rule.volume_step > 1.0 else pl.col(volume) > 0
+        real = (pl.col(price) > 0) & least
         levels += [pl.when(real).then(pl.col(name)).alias(name) for name in (price, volume)]
     return frame.with_columns(levels)
 

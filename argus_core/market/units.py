@@ -75,8 +75,12 @@ def rule_for(
 
 
 def resolution(rule: Units) -> dict[str, float]:
-    """How coarsely a vendor counts, by field, where it is coarser than a share and a cent."""
-    steps = {"volume": (rule.volume_step, 1.0), "turnover": (rule.turnover_step, 0.01)}
+    """How coarsely a vendor counts, by field: coarser than a share, a cent, a millisecond."""
+    steps = {
+        "volume": (rule.volume_step, 1.0),
+        "turnover": (rule.turnover_step, 0.01),
+        "timestamp": (rule.time_step, 0.001),
+    }
     return {name: step for name, (step, natural) in steps.items() if step > natural}
 
 

@@ -21,6 +21,7 @@ from argus_core.model.symbol import Exchange, Kind, Symbol
 from argus_core.routing.evidence import Evidence
 from argus_core.routing.quarantine import Quarantine, Quarantined, listed
 from argus_core.routing.threads import Threads
+from argus_core.routing.workers.isolated import Isolated
 
 log = logging.getLogger(__name__)
 
@@ -317,8 +318,10 @@ class Node:
             return await result if inspect.isawaitable(result) else result
         async with self._calls:
             self._async_calls += 1
-            begin()
             try:
+                if isinstance(self.source, Isolated):
+                    return await self.source.asked(query, begin)  # it may have to wait for its turn
+                begin()
                 return await method(query)
             finally:
                 self._async_calls -= 1

@@ -15,6 +15,8 @@ from argus_core.errors import A_DAY, Disproved
 
 SEVERAL = 3
 """So many symbols in quarantine at once put their whole scope there, unless more are well."""
+RECENT = 3600.0
+"""Seconds for which a good answer about a symbol speaks for the rest of its scope."""
 _SHOWN = 3
 
 
@@ -75,8 +77,8 @@ class Quarantine:
     _known: dict[tuple[str, str | None], Quarantined] = field(
         default_factory=dict[tuple[str, str | None], Quarantined]
     )
-    _well: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
-    """By scope, the symbols that were answered well since the first of it was caught."""
+    _well: dict[str, dict[str, float]] = field(default_factory=dict[str, dict[str, float]])
+    """By scope, when each symbol was last answered well."""
 
     def holds(self, scope: str, symbol: str) -> Quarantined | None:
         """The quarantine in force that keeps ``symbol`` from being asked, the longer of two."""
@@ -103,9 +105,12 @@ class Quarantine:
         """Book what an answer of ``scope`` proved: who was caught, with reasons, and who was well.
 
         Of a scope with :data:`SEVERAL` symbols in quarantine at once, everything is put there, if
-        not more than these were answered well since the first of them was caught: three odd
+        not more than these were answered well within the last :data:`RECENT` seconds: three odd
         symbols among thousands are their own trouble, not the source's.
         """
+        good = set(well)
+        spoken = self._well.setdefault(scope, {})
+        spoken.update(dict.fromkeys(good, self.clock.monotonic()))
         if not self._known and not disproved:
             return Verdict()
         self._forget()
@@ -114,11 +119,9 @@ class Quarantine:
             for symbol, reason in disproved.items()
             if self._absent(scope, symbol)
         ]
-        good = set(well)
         cured = self._cure(scope, good)
-        if scope in self._well:
-            self._well[scope].update(good)
-            self._well[scope].difference_update(disproved)
+        for symbol in disproved:
+            spoken.pop(symbol, None)
         if caught and self._spoiled(scope):
             last = caught[-1]
             reason = f"{len(self._held(scope))} symbols at once, such as {last.symbol}: "
@@ -137,8 +140,6 @@ class Quarantine:
         before = self._known.get((scope, symbol))
         times = before.times + 1 if before is not None else 1
         seconds = min(Disproved.cool_down * 2.0 ** min(times - 1, 16), A_DAY)
-        if not self._held(scope):
-            self._well[scope] = set()
         entry = self._known[scope, symbol] = Quarantined(
             scope=scope,
             symbol=symbol,
@@ -159,9 +160,9 @@ class Quarantine:
         return [q.symbol for q in self.in_force if q.scope == scope and q.symbol is not None]
 
     def _spoiled(self, scope: str) -> bool:
-        held = len(self._held(scope))
-        enough = held >= SEVERAL and held >= len(self._well.get(scope, ()))
-        return enough and self._absent(scope, None)
+        held, since = len(self._held(scope)), self.clock.monotonic() - RECENT
+        well = sum(at > since for at in self._well[scope].values())
+        return held >= max(SEVERAL, well) and self._absent(scope, None)
 
     def _cure(self, scope: str, good: set[str]) -> list[Quarantined]:
         """Past quarantines whose symbols, or whose scope, were answered well for the first time."""
@@ -181,9 +182,6 @@ class Quarantine:
         now = self.clock.monotonic()
         for key in [key for key, entry in self._known.items() if entry.until + A_DAY <= now]:
             del self._known[key]
-        scopes = {entry.scope for entry in self.in_force}
-        for scope in [scope for scope in self._well if scope not in scopes]:
-            del self._well[scope]
 
 
 def status(entry: Quarantined) -> QuarantineStatus:

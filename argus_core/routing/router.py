@@ -64,6 +64,8 @@ class _Walk:
     """Keys that a source was asked for and said it cannot answer."""
     failed: set[str] = field(default_factory=set[str])
     """Keys that a node failed to answer, in whatever round."""
+    preparing: dict[str, float] = field(default_factory=dict[str, float])
+    """Keys that a node is fetching, and in how many seconds to ask again."""
 
     @property
     def served(self) -> frozenset[str]:
@@ -198,7 +200,8 @@ class Router:
         if node.ready(query, desperate=desperate):
             return None
         cooling = node.longest_cooling(query)
-        assert cooling is not None  # noqa: S101 - nothing else keeps a served key from being ready
+        if cooling is None:
+            return None  # what kept it from being ready was over a moment later
         return self._redactor.foreign(cooling.why(self._clock.monotonic()))
 
     async def _attempt(
@@ -255,6 +258,7 @@ class Router:
             walk.errors.append(error)
             walk.failed.update(keys)
             if error.preparing:
+                walk.preparing.update(dict.fromkeys(keys, error.cool_seconds))
                 continue
             if isinstance(error, SourceTimeout) and scope == EVERYTHING:
                 node.timed_out(error, reply)
@@ -294,6 +298,12 @@ class Router:
 
     def _failure(self, walk: _Walk, key: str) -> Failure | GatewayError | None:
         """Why a pending key has no value; None if a working source simply does not have it."""
+        if key in walk.preparing and walk.deadline.remaining > 0:
+            return NotReady(
+                "a source is still fetching it",
+                attempts=walk.trace.attempts,
+                retry_after=max(1, math.ceil(walk.preparing[key])),
+            )
         if key in walk.faults:
             return Failure(code="BAD_DATA", message=self._redactor.foreign(walk.faults[key]))
         if key in walk.absent:
@@ -304,13 +314,6 @@ class Router:
         if walk.deadline.remaining <= 0:
             return DeadlineExceeded(
                 "the deadline passed before a source answered", attempts=walk.trace.attempts
-            )
-        waits = [error.cool_seconds for error in walk.errors if error.preparing]
-        if waits:
-            return NotReady(
-                "a source is still fetching it",
-                attempts=walk.trace.attempts,
-                retry_after=max(1, math.ceil(min(waits))),
             )
         return AllSourcesFailed(
             "every source of the route failed or is cooling down" + self._quarantined(walk, key),

@@ -16,6 +16,11 @@ from argus_core.routing.quarantine import QuarantineStatus, status
 from argus_core.routing.workers.isolated import Isolated
 from argus_core.telemetry.redact import Redactor
 
+Told = str | int | float | bool | None
+"""What a source's report may hold."""
+
+_WORD = 64
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceStatus:
@@ -38,7 +43,7 @@ class SourceStatus:
     simulated: bool
     isolation: str
     worker: str | None
-    report: dict[str, str | int | float | bool | None]
+    report: dict[str, Told]
     datasets: tuple[str, ...]
     pushes: bool
     exchanges: tuple[str, ...]
@@ -110,10 +115,24 @@ def status_of(
     )
 
 
-def _report(source: Source, redactor: Redactor) -> dict[str, str | int | float | bool | None]:
+def _report(source: Source, redactor: Redactor) -> dict[str, Told]:
     """What a source says of its session, free of secrets, whatever its plugin does."""
     try:
-        told = {str(key): value for key, value in source.report().items()}
+        return {_text(key, redactor): _told(v, redactor) for key, v in source.report().items()}
     except Exception as error:  # noqa: BLE001 - a plugin may raise anything; operators see it
         return {"report": f"failed: {type(error).__name__}"}
-    return {k: redactor.text(v) if isinstance(v, str) else v for k, v in told.items()}
+
+
+def _told(value: object, redactor: Redactor) -> Told:
+    """A value that JSON can hold: one odd entry must not cost operators the whole list."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, int) and value.bit_length() < _WORD:
+        return value
+    return _text(value, redactor)
+
+
+def _text(value: object, redactor: Redactor) -> str:
+    return redactor.text(str(value)).encode(errors="replace").decode()

@@ -61,9 +61,7 @@ def _snapshots(
 
 def _check_owner(tick: Any, symbol: Symbol) -> None:
     """The client names snapshots by their place in the answer, whatever the server says."""
-    row = attribute(tick, "_data")
-    rows: Mapping[str, Any] = cast("Mapping[str, Any]", row) if isinstance(row, Mapping) else {}
-    told = rows.get("order_book_id")
+    told = (_sent(tick) or {}).get("order_book_id")
     if told is not None and told != tick.order_book_id and product_of(symbol) is None:
         raise BadData("rqdatac answers with snapshots in another order than asked for")
 
@@ -76,10 +74,19 @@ def _instant(tick: Any) -> datetime | None:
 
 
 def _getter(tick: Any) -> Callable[[str], Any]:
+    """What the server sent under a name; where it sent nothing the client says 0."""
+    sent = _sent(tick)
+
     def get(name: str) -> Any:
-        return attribute(tick, name)
+        return attribute(tick, name) if sent is None or name in sent else None
 
     return get
+
+
+def _sent(tick: Any) -> Mapping[str, Any] | None:
+    """The row that a snapshot was made of."""
+    row = attribute(tick, "_data")
+    return cast("Mapping[str, Any]", row) if isinstance(row, Mapping) else None
 
 
 def _quote(

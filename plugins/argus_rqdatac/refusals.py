@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from socket import gaierror
 
 from argus_core import (
     ArgusError,
@@ -33,6 +34,10 @@ def meaning(error: Exception, what: str, now: datetime) -> ArgusError:
         return refused
     if isinstance(error, TimeoutError):
         return SourceTimeout(f"rqdatac did not answer in time when asked for {what}")
+    if isinstance(error, ConnectionRefusedError | gaierror):
+        return SourceUnavailable(
+            f"rqdatac's server cannot be reached ({type(error).__name__}): are host and port right?"
+        )
     # Lost connections, the server's own errors, and what the client's code trips over.
     return SourceUnavailable(f"rqdatac failed with {type(error).__name__} on {what}")
 

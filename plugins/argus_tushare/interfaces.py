@@ -169,5 +169,5 @@ _DAILY_UNITS = (
 def units(*, quotes_are_daily: bool) -> tuple[Units, ...]:
     """The rules of a source whose quotes are snapshots, or days."""
     minutes = Units(datasets=_BARS, periods=frozenset({Period.M1}), turnover_step=1.0)
-    snapshots = Units(datasets=frozenset({"quotes"}), turnover_step=1.0)
+    snapshots = Units(datasets=frozenset({"quotes"}), turnover_step=1.0, time_step=1.0)
     return (minutes, *_DAILY_UNITS) if quotes_are_daily else (minutes, snapshots, *_DAILY_UNITS)

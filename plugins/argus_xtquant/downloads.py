@@ -7,15 +7,17 @@ day: recent days are downloaded once more by each process, after their close.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from argus_core import BadData, Job, SourceUnavailable
+from argus_core import BadData, Job, NotOffered, SourceUnavailable
 from argus_xtquant.days import settled_at
+from argus_xtquant.refusals import UnknownCode
 from argus_xtquant.session import Session
 from argus_xtquant.surface import Xtdata
 
@@ -95,10 +97,18 @@ class Download:
         job.alive(len(self.codes), len(self.codes))
 
     def _together(self, session: Session, job: Job) -> None:
+        try:
+            self._at_once(session, job)
+        except UnknownCode:
+            # One wrong code fails all; alone it has nothing to download, and reading says so
+            for code in self.codes if len(self.codes) > 1 else ():
+                replace(self, codes=(code,)).run(session, job)
+
+    def _at_once(self, session: Session, job: Job) -> None:
         progress = Progress(job)
         session.beside(
             f"the download of {self.period}",
-            lambda x: x.download_history_data2(
+            lambda x: _downloading(x, "download_history_data2")(
                 self.codes, self.period, self.begin, self.end, progress
             ),
         )
@@ -111,12 +121,23 @@ class Download:
         """For clients of old, which download one series a call and tell nothing of how it went."""
         for done, code in enumerate(self.codes):
             job.alive(done, len(self.codes))
-            session.beside(f"the download of {self.period}", self._asking(code))
+            with contextlib.suppress(UnknownCode):  # it has nothing to download, the others do
+                session.beside(f"the download of {self.period}", self._asking(code))
             if not session.connected:
                 raise SourceUnavailable("the link to the client broke during a download")
 
     def _asking(self, code: str) -> Callable[[Xtdata], object]:
-        return lambda x: x.download_history_data(code, self.period, self.begin, self.end)
+        return lambda x: _downloading(x, "download_history_data")(
+            code, self.period, self.begin, self.end
+        )
+
+
+def _downloading(xtdata: Xtdata, name: str) -> Callable[..., object]:
+    """The vendor's function, which a module that only looks like the vendor's may lack."""
+    function: Callable[..., object] | None = getattr(xtdata, name, None)
+    if function is None:
+        raise NotOffered(f"the module has no {name}: set download = false")
+    return function
 
 
 class Progress:

@@ -73,9 +73,15 @@ def _events(table: Table) -> Iterator[tuple[date, float]]:
 
 
 def _date(time: Any, label: Any) -> date | None:
-    """A date written as milliseconds or as ``YYYYMMDD``, number or text."""
+    """A date as milliseconds, as ``YYYYMMDD``, number or text, with hyphens, or as a date.
+
+    Which of them the label is nobody has shown.
+    """
     for value in (time, label):
-        told = int(value) if isinstance(value, str) and value.isdecimal() else value
+        if isinstance(value, date):  # a date-time is one too
+            return date(value.year, value.month, value.day)
+        told = value.replace("-", "") if isinstance(value, str) else value
+        told = int(told) if isinstance(told, str) and told.isdecimal() else told
         at = instant(told)
         if (read := at.date() if at else day(told)) is not None:
             return read

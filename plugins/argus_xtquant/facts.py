@@ -1,8 +1,8 @@
 """How the vendor counts.
 
 Evidence: snapshots recorded in 2022 to 2026. Turnover ÷ volume ÷ price is about 100 for shares
-and funds of Shanghai and Shenzhen; the indices of both and everything of Beijing give a plausible
-price only if their volume is lots as well.
+and funds of Shanghai and Shenzhen; the indices of all three give a plausible price only if their
+volume is lots as well.
 
 ``pvolume``, the "raw" volume, is shares on some clients, lots on others and 0 on the rest, and is
 never read.
@@ -28,6 +28,14 @@ UNITS: tuple[Units, ...] = (
         kinds=frozenset({Kind.STOCK}),
         exchanges=frozenset({Exchange.SH}),
         codes=("688", "689"),
+    ),
+    # Beijing's were recorded, but without a price that would prove them
+    Units(
+        volume=None,
+        volume_step=_LOT,
+        turnover_step=_SNAPSHOT_MONEY,
+        kinds=frozenset({Kind.STOCK}),
+        exchanges=frozenset({Exchange.BJ}),
     ),
     # Nor bonds, which have lots of ten and of one elsewhere
     Units(

@@ -11,8 +11,8 @@ from typing import Any, cast
 
 import polars as pl
 
-from argus_core import SHANGHAI, BadData, Clock, Jobs
-from argus_xtquant.cells import HUGE, compact, compact_instant
+from argus_core import SHANGHAI, BadData, Clock, Jobs, NotOffered
+from argus_xtquant.cells import HUGE, compact, compact_instant, number
 from argus_xtquant.days import current_date, settled_at, trading_dates
 from argus_xtquant.downloads import Download, Ledger
 from argus_xtquant.refusals import UnknownCode
@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 _FIRST_MS = int(datetime(1990, 1, 1, tzinfo=SHANGHAI).timestamp() * 1000)
 _SHANGHAI = "Asia/Shanghai"
+_LABEL_DIGITS = len("YYYYMMDDHHMMSS")
 TICK = "tick"
 
 
@@ -71,7 +72,14 @@ class History:
         lacking = self._lacking(codes, stretch, frames)
         if not lacking:
             return frames
-        await self.prepare(tuple(lacking), stretch.since(min(map(min, lacking.values()))))
+        try:
+            await self.prepare(tuple(lacking), stretch.since(min(map(min, lacking.values()))))
+        except NotOffered as refused:
+            logger.warning(
+                "%s: %s; with download = false it answers from what the client holds",
+                *(self._session.name, refused.message),
+            )
+            raise
         again = await asyncio.to_thread(self._tables, list(lacking), stretch)
         return {code: frame for code, frame in frames.items() if code not in lacking} | again
 
@@ -153,12 +161,13 @@ def _market_data(xtdata: Xtdata, codes: list[str], stretch: Stretch) -> Any:
 def to_polars(table: Table) -> pl.DataFrame:
     """The vendor's table in order of time, with ``at`` made of its ``time`` column.
 
-    The labels of the table are not read: those of ticks are in the zone of the host. Rows without
-    a time, or with one of the epoch's first days, are placeholders.
+    Labels are read where there is nothing else: those of bars are Beijing's, those of ticks are in
+    the zone of the host, but ticks have times. Rows without a time, or with one of the epoch's
+    first days, are placeholders.
     """
     names = [str(name) for name in table.columns]
     if "time" in names:
-        stamps = pl.Series("at", table["time"].to_numpy()).cast(pl.Float64)
+        stamps = _numbers("at", table["time"])
         usable = stamps.is_between(_FIRST_MS, HUGE).fill_null(value=False)
         milliseconds = pl.when(usable).then(stamps).otherwise(None).cast(pl.Int64)
         frame = pl.select(milliseconds.cast(pl.Datetime("ms", "UTC")).alias("at"))
@@ -166,6 +175,8 @@ def to_polars(table: Table) -> pl.DataFrame:
         written = pl.Series("at", table["timetag"].tolist(), dtype=pl.String).str.slice(0, 17)
         stamps = written.str.to_datetime("%Y%m%d %H:%M:%S", strict=False, time_unit="ms")
         frame = pl.DataFrame([stamps.dt.replace_time_zone(_SHANGHAI)])
+    elif "close" in names:
+        frame = pl.DataFrame([_labelled([str(label) for label in table.index])])
     else:
         raise BadData("the client's history has no time")
     columns = {name: _column(name, table[name]) for name in names if name in _READ}
@@ -174,6 +185,15 @@ def to_polars(table: Table) -> pl.DataFrame:
         .drop_nulls("at")
         .sort("at", maintain_order=True)
     )
+
+
+def _labelled(labels: Sequence[str]) -> pl.Series:
+    """The instants of bars' labels, ``YYYYMMDD`` or ``YYYYMMDDHHMMSS`` in Beijing's time."""
+    written = pl.Series("at", labels, dtype=pl.String).str.pad_end(_LABEL_DIGITS, "0")
+    stamps = written.str.to_datetime("%Y%m%d%H%M%S", strict=False, time_unit="ms")
+    if stamps.null_count():
+        raise BadData("the client's history has no time")
+    return stamps.dt.replace_time_zone(_SHANGHAI)
 
 
 _SCALARS = frozenset(
@@ -192,11 +212,19 @@ def _column(name: str, column: Any) -> pl.Series:
     if name in _LADDERS:
         rows = [_ladder(cell) for cell in column.tolist()]
         return pl.Series(name, rows, dtype=pl.List(pl.Float64))
-    return pl.Series(name, column.to_numpy()).cast(pl.Float64, strict=False)
+    return _numbers(name, column)
 
 
-def _ladder(cell: Any) -> list[float] | None:
+def _numbers(name: str, column: Any) -> pl.Series:
+    """A column of numbers; one with a hole in it comes as Python objects."""
+    values = column.to_numpy()
+    if values.dtype.hasobject:
+        values = [str(value) for value in values.tolist()]
+    return pl.Series(name, values).cast(pl.Float64, strict=False)
+
+
+def _ladder(cell: Any) -> list[float | None] | None:
     """One side of a book, which old clients leave out row by row."""
     if cell is None or isinstance(cell, str | bytes | int | float):
         return None
-    return [float(value) for value in cell]
+    return [number(value) for value in cell]

@@ -31,6 +31,9 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _DOWNLOADS = "client_download_version"
+_LINK = "__client"
+"""The name under which the vendor's module keeps its connection."""
+_UNTOLD = object()
 
 
 class Session:
@@ -48,12 +51,18 @@ class Session:
         self._lock = threading.RLock()
         self._xtdata: Xtdata | None = None
         self._client: NativeClient | None = None
+        self._linkless = False
+        """True where the module gives no connection out, as one inside the client needs none."""
 
     @property
     def connected(self) -> bool:
         """True while the link to the client is up; asks no question over it."""
         client = self._client
-        return client is not None and bool(client.is_connected())
+        if client is None:
+            return self._linkless
+        # A module that only looks like the vendor's may have a link that it says nothing about
+        asked = getattr(client, "is_connected", None)
+        return asked is None or bool(asked())
 
     @property
     def modern(self) -> bool:
@@ -70,8 +79,9 @@ class Session:
         """Drop the connection; safe to call twice. Ends downloads under way."""
         # Not under the lock: a call that hangs must not keep the link from being cut
         xtdata, self._xtdata = self._xtdata, None
-        client, self._client = self._client, None
-        if xtdata is not None and client is not None:
+        linked = self._linkless or self._client is not None
+        self._client, self._linkless = None, False
+        if xtdata is not None and linked:
             with contextlib.suppress(Exception):  # the vendor's, on the way out
                 xtdata.disconnect()
 
@@ -104,7 +114,7 @@ class Session:
             xtdata = self._opened()
             with contextlib.suppress(Exception):  # it is thrown away in any case
                 xtdata.disconnect()
-            self._client = None
+            self._client, self._linkless = None, False
             self._ready()
 
     def look(self) -> None:
@@ -135,6 +145,7 @@ class Session:
         Where the vendor's module connected by itself meanwhile, this returns that connection.
         """
         host, port = self.settings.host, self.settings.port
+        before: Any = getattr(xtdata, _LINK, _UNTOLD)
         try:
             client = xtdata.connect(host, port)
         except Exception as error:
@@ -142,15 +153,16 @@ class Session:
             raise SourceUnavailable(
                 f"no client answers at {host}:{port}: start miniQMT there and log in"
             ) from error
-        self._check_peer(client)
-        self._client = client
+        if before is _UNTOLD or before is client:  # else it was made just now, to this address
+            self._check_peer(client)
+        self._client, self._linkless = client, client is None
         self.generation += 1
         self._introduce(client)
         if self.generation > 1:
             logger.warning("%s: connected again to %s:%d", self.name, host, port)
             self.on_new_client()
 
-    def _check_peer(self, client: NativeClient) -> None:
+    def _check_peer(self, client: NativeClient | None) -> None:
         """Refuse a link that leads elsewhere: the module has one link for the whole process."""
         told = self._told("its address", lambda _: _method(client, "get_peer_addr")())
         port = str(told).rpartition(":")[2]
@@ -161,7 +173,7 @@ class Session:
                 fix='give each client a process of its own: isolation = "process"',
             )
 
-    def _introduce(self, client: NativeClient) -> None:
+    def _introduce(self, client: NativeClient | None) -> None:
         """Note who answers. What a client cannot tell stays unknown, and is no failure."""
         asked: tuple[tuple[str, Callable[[Any], Any]], ...] = (
             (_DOWNLOADS, _download_version),
@@ -191,17 +203,22 @@ def _nothing() -> None:
     return None
 
 
-def _method(client: NativeClient, name: str) -> Callable[[], Any]:
-    """A method that not every client has."""
+def _method(client: NativeClient | None, name: str) -> Callable[[], Any]:
+    """A method that not every client has, and that no client at all has none of."""
     return cast("Callable[[], Any]", getattr(client, name))
 
 
 def _download_version(xtdata: Any) -> Any:
-    """What decides how the vendor's module downloads; a module that does not say is modern."""
+    """What decides how the vendor's module downloads; a module that does not say is modern.
+
+    Unless it takes one series a download only, as the full client's own Python does.
+    """
+    if not hasattr(xtdata, "download_history_data2"):
+        return None
     return getattr(xtdata, "__download_version", "unknown")
 
 
-def _server_tag(xtdata: Any, client: NativeClient) -> str:
+def _server_tag(xtdata: Any, client: NativeClient | None) -> str:
     """What the client calls itself, such as ``sp3 1.0``."""
     bson: Any = xtdata._BSON_.BSON
     tag: dict[str, Any] = bson.decode(_method(client, "get_server_tag")())

@@ -2,39 +2,108 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import logging
+import threading
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, cast
 
-from argus_core import BadData, Depth, Kind, Level, Quote, Symbol, kind_of
+from argus_core import (
+    BadData,
+    Depth,
+    Kind,
+    Level,
+    NotOffered,
+    Quote,
+    SourceError,
+    Symbol,
+    kind_of,
+)
 from argus_xtquant.cells import count, counts, instant, price, prices, timetag
+from argus_xtquant.instruments import detail_of
+from argus_xtquant.refusals import UnknownCode
 from argus_xtquant.session import Session
 from argus_xtquant.surface import Tick
-from argus_xtquant.symbols import Spelt, spelled
+from argus_xtquant.symbols import spelled
+
+logger = logging.getLogger(__name__)
 
 
-def read_books(session: Session, symbols: Iterable[Symbol], today: date) -> list[Depth]:
-    """The newest book of each symbol that the client knows one of.
+class Snapshots:
+    """The newest books that the client of one source knows.
 
-    A code that is absent from the answer is no data, which says nothing of the code: some clients
-    answer about subscribed codes only.
+    Some clients answer about subscribed codes only. So a code that is absent from an answer, and
+    is a real one, is subscribed and asked about once more; then it has no data.
     """
-    asked = spelled(symbols, today, today)
-    if not asked:
-        return []
-    codes = sorted({spelt.code for spelt in asked})
-    told: Any = session.call("quotes", lambda x: x.get_full_tick(codes))
+
+    def __init__(self, session: Session, most: int) -> None:
+        self._session = session
+        self._most = most
+        self._lock = threading.Lock()
+        self._woken: set[str] = set()
+        self._generation = 0
+
+    def books(self, symbols: Iterable[Symbol], today: date) -> list[Depth]:
+        """The book of each symbol that the client knows one of."""
+        asked = spelled(symbols, today, today)
+        if not asked:
+            return []
+        codes = sorted({spelt.code for spelt in asked})
+        ticks = _ticks(self._session, codes)
+        if absent := [code for code in codes if code not in ticks]:
+            with self._lock:
+                woken = self._wake(absent)
+            ticks |= _ticks(self._session, woken) if woken else {}
+        return [read_book(one.symbol, ticks[one.code]) for one in asked if one.code in ticks]
+
+    def _wake(self, absent: Sequence[str]) -> list[str]:
+        """Those of ``absent`` that are subscribed now and were not before over this link."""
+        if self._generation != self._session.generation:
+            self._generation = self._session.generation
+            self._woken.clear()
+        strange = [code for code in absent if code not in self._woken]
+        room = self._most - len(self._woken)
+        real = [code for code in strange if self._is_real(code)][: max(room, 0)]
+        if not real:
+            return []
+        self._woken.update(real)
+        try:
+            self._session.call(
+                "a subscription", lambda x: x.subscribe_whole_quote(real, _pass_over)
+            )
+        except (SourceError, NotOffered) as error:
+            logger.info("%s: %s are not woken: %s", self._session.name, real, error.message)
+            return []
+        return real
+
+    def _is_real(self, code: str) -> bool:
+        try:
+            return detail_of(self._session, code) is not None
+        except (SourceError, NotOffered):  # nothing is known of it
+            return False
+
+
+def _ticks(session: Session, codes: Sequence[str]) -> dict[str, Tick]:
+    """The snapshots that are there, by code."""
+    try:
+        told: Any = session.call("quotes", lambda x: x.get_full_tick(codes))
+    except UnknownCode:
+        # One wrong code fails the whole call; the others are asked alone
+        parts = (_ticks(session, [code]) for code in (codes if len(codes) > 1 else ()))
+        return {code: tick for part in parts for code, tick in part.items()}
     if not isinstance(told, Mapping):
         # The vendor's wrappers turn some errors into None, which is not "no data"
         raise BadData(f"the client answered the quotes with {type(told).__name__}")
-    return list(_books(cast("Mapping[str, Any]", told), asked))
+    given = cast("Mapping[str, Any]", told)
+    return {code: given[code] for code in codes if _is_tick(given.get(code))}
 
 
-def _books(ticks: Mapping[str, Any], asked: Iterable[Spelt]) -> Iterable[Depth]:
-    for spelt in asked:
-        tick = ticks.get(spelt.code)
-        if isinstance(tick, Mapping) and tick:
-            yield read_book(spelt.symbol, cast("Tick", tick))
+def _is_tick(told: object) -> bool:
+    return isinstance(told, Mapping) and bool(told)  # pyright: ignore[reportUnknownArgumentType]
+
+
+def _pass_over(_: Any) -> None:
+    """Takes the pushes of what is subscribed only to be answered about."""
 
 
 def read_book(symbol: Symbol, tick: Tick) -> Depth:

@@ -45,7 +45,7 @@ from argus_xtquant.panels import Panels
 from argus_xtquant.sdk import load_xtdata, sdk_version
 from argus_xtquant.session import Session
 from argus_xtquant.settings import XtquantSettings
-from argus_xtquant.snapshots import read_books
+from argus_xtquant.snapshots import Snapshots
 from argus_xtquant.stream import Stream
 
 
@@ -71,6 +71,7 @@ class XtquantSource(Source):
         self._session = Session(name, settings)
         self._history = History(self._session, settings, clock, self.jobs)
         self._listings = Listings(self._session, settings, clock, self.jobs)
+        self._snapshots = Snapshots(self._session, settings.max_subscriptions)
         self._level2 = Level2(self._session, settings.max_subscriptions)
         self._panels = Panels(name, settings)
         self._stream = Stream(self._session, settings, clock)
@@ -87,6 +88,7 @@ class XtquantSource(Source):
     async def close(self) -> None:
         """Drop the link, which also ends downloads, and end the threads."""
         self.jobs.close()
+        self._stream.stop()
         await asyncio.to_thread(self._session.close)
         await asyncio.to_thread(self._panels.close)
         await asyncio.to_thread(self._stream.close)
@@ -124,14 +126,14 @@ class XtquantSource(Source):
     def quotes(self, query: QuotesQuery) -> Iterable[Quote]:
         """The newest snapshots that the client knows."""
         today = self.clock.now().date()
-        return [book.quote for book in read_books(self._session, query.symbols, today)]
+        return [book.quote for book in self._snapshots.books(query.symbols, today)]
 
     def depth(self, query: DepthQuery) -> Iterable[Depth]:
         """Books of five levels, or of ten where level 2 is switched on and permitted."""
         today = self.clock.now().date()
         better = self._level2.read(query.symbols, today) if self.settings.level2 else {}
         rest = [symbol for symbol in query.symbols if symbol not in better]
-        return [*better.values(), *read_books(self._session, rest, today)]
+        return [*better.values(), *self._snapshots.books(rest, today)]
 
     async def bars(self, query: BarsQuery) -> Rows:
         """Rows of ``BARS`` in the vendor's units, downloaded first where the client lacks them."""

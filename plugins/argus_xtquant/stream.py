@@ -100,10 +100,14 @@ class Stream:
             except ArgusError as error:
                 logger.warning("%s: pushes stay away: %s", self._session.name, error.message)
 
-    def close(self) -> None:
-        """End both threads; the subscriptions end with the connection."""
+    def stop(self) -> None:
+        """Mend nothing from now on: the link is about to be cut on purpose."""
         self._closed = True
         self._wake.set()
+
+    def close(self) -> None:
+        """End both threads; the subscriptions end with the connection."""
+        self.stop()
         watchdog, self._watchdog = self._watchdog, None
         if watchdog is not None and watchdog is not threading.current_thread():
             watchdog.join(1.0)

@@ -51,8 +51,11 @@ class Xtdata(Protocol):
 
     enable_hello: bool
 
-    def connect(self, ip: str, port: int) -> NativeClient:
-        """The live connection; one that lives already is returned whatever the address."""
+    def connect(self, ip: str, port: int) -> NativeClient | None:
+        """The live connection; one that lives already is returned whatever the address.
+
+        A module inside the client needs none and may give none out.
+        """
         ...
 
     def disconnect(self) -> None:

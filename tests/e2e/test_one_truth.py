@@ -42,6 +42,10 @@ RECORDED = [
     history("000001.SZ", "15m", "2018-01-02T10:00:00", "2018-01-03T14:00:00", adjust="pre"),
     history("600009.SH", "1m", "2020-04-07", "2020-04-10"),
     history("000001.SH", "1d", "2019-01-02", "2020-07-16"),
+    # The same digits on two exchanges, delisted shares, a new one, one that trades now and then.
+    history("000001.SH,000001.SZ", "1d", "2018-01-02", "2019-01-30"),
+    *(history(s, "1d", "2019-01-02", "2020-06-30") for s in ("000018.SZ", "002070.SZ")),
+    *(history("300391.SZ", "1d", "2018-01-02", "2020-01-23", adjust=a) for a in ("pre", "post")),
     *(ask("instrument_detail", symbol=s) for s in ("600519.SH", "600000.SH", "000001.SZ")),
     *(
         ask("trading_dates", market=m, start_date="2019-01-01", end_date="2020-06-30")
@@ -52,12 +56,31 @@ SNAPSHOTS = [
     ask("latest", symbols="600519.SH,600000.SH,000001.SZ"),
     ask("full", symbols="600519.SH", depth=5),
 ]
+STAR = ask("latest", symbols="688293.SH")
+"""A share of which nobody knows whether xtquant counts it in lots or singly: both must do."""
+STAR_INSTANTS = ("2023-03-23T10:00:00", "2023-03-23T11:45:00", "2023-03-23T14:58:30")
+FRIDAY = [history(s, "1m", "2024-01-08", "2024-01-08") for s in ("rb2410.SHFE", "sc2409.INE")]
+"""Of a Monday, whose trading began on the Friday evening before it."""
 RULES = [
+    *FRIDAY,
+    history("rb2410.SHFE", "1m", "2024-01-05T20:00:00", "2024-01-08T09:30:00"),
+    history("sc2409.INE", "5m", "2024-01-05T23:58:00", "2024-01-06T02:30:00"),
+    *(history(s, "1h", "2024-01-03", "2024-01-08") for s in ("rb2410.SHFE", "sc2409.INE")),
     *(history(s, "1d", "2024-03-01", "2024-05-31") for s in ("510300.SH", "113050.SH")),
     *(history(s, "1d", "2024-03-01", "2024-05-31") for s in ("rb2410.SHFE", "IF2412.CFFEX")),
     *(history(s, "1d", "2024-03-01", "2024-05-31") for s in ("CF2501.CZCE", "m2409-C-3300.DCE")),
     *(history(s, "1m", "2024-01-02", "2024-01-04") for s in ("510300.SH", "rb2410.SHFE")),
     history("10006000.SH", "1d", "2024-03-01", "2024-05-31"),
+    *(history(s, "1d", "2024-03-01", "2024-05-31") for s in ("159919.SZ", "127056.SZ")),
+    *(history(s, "1d", "2024-03-01", "2024-05-31") for s in ("000300.SH", "rb88.SHFE")),
+    *(history(s, "1d", "2024-03-01", "2024-05-31") for s in ("sc2409.INE", "lc2411.GFEX")),
+    *(history("rb2410.SHFE", period, "2024-01-02", "2024-05-31") for period in ("1w", "1mon")),
+    *(history("IF2412.CFFEX", p, "2024-01-02", "2024-01-04") for p in ("1m", "1h")),
+    # All kinds in one question.
+    history(
+        "600519.SH,510300.SH,000300.SH,113050.SH,rb2410.SHFE,m2409-C-3300.DCE,10006000.SH",
+        *("1d", "2024-03-01", "2024-05-31"),
+    ),
 ]
 
 
@@ -100,6 +123,10 @@ def test_snapshots_are_the_same_all_day_long(vendors, config, tmp_path):
         for instant in INSTANTS
         for question in SNAPSHOTS
     ]
+    for lots, instant in itertools.product((False, True), STAR_INSTANTS):
+        counted = (vendors["xtquant"].control, {"set": {"star_lots": lots}})
+        before = [counted, *(one.move(instant) for one in vendors.values())]
+        rounds.append(STAR | {"before": before})
     found = answers(tmp_path, config, rounds, TZ="America/New_York")
     for number, question in enumerate(rounds):
         if question["name"] == "full":
@@ -107,14 +134,25 @@ def test_snapshots_are_the_same_all_day_long(vendors, config, tmp_path):
             assert status == 501, "Tushare has no order book"
             found["tushare"][number] = found["rqdatac"][number]
     assert not compared(found, rounds)
-    latest = [a["body"]["data"] for a in found["rqdatac"][:: len(SNAPSHOTS)]]
+    latest = [a["body"]["data"] for a in found["rqdatac"][: len(INSTANTS) * 2 : len(SNAPSHOTS)]]
     prices = {quotes["600519.SH"]["price"] for quotes in latest}
     assert len(prices) == len(INSTANTS), "the day went by"
 
 
 def test_kinds_without_recorded_rows_follow_the_same_rules(config, tmp_path):
-    found = answers(tmp_path, config, RULES, TZ="UTC")
+    found = answers(tmp_path, config, RULES, TZ="America/New_York")
     assert not compared(found, RULES)
+    for name in PLUGINS:
+        steel, oil = (
+            next(iter(answer["body"]["data"].values())) for answer in found[name][: len(FRIDAY)]
+        )
+        assert [steel[at]["time"] for at in (0, 119, 120, -1)] == [
+            *("2024-01-05T21:01:00+08:00", "2024-01-05T23:00:00+08:00"),
+            *("2024-01-08T09:01:00+08:00", "2024-01-08T15:00:00+08:00"),
+        ]
+        assert [oil[at]["time"] for at in (329, 330)] == [
+            *("2024-01-06T02:30:00+08:00", "2024-01-08T09:01:00+08:00"),
+        ]
 
 
 def test_killing_the_active_vendor_changes_the_provenance_only(market_data, tmp_path):

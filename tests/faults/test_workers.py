@@ -34,13 +34,16 @@ from argus_core import (
     Period,
     PluginError,
     Preparing,
+    QuotesQuery,
     SourceUnavailable,
     Symbol,
     Throttled,
 )
 from argus_core.config import Config
+from argus_core.errors import DeadlineExceeded
 from argus_core.gateway import Gateway
 from argus_core.model.ask import Ask, Deadline
+from argus_core.routing.workers.signs import Signs
 
 HERE = Path(__file__).parent
 PLAIN = "600519.SH"
@@ -85,6 +88,49 @@ class TestAPool:
             assert not psutil.pid_exists(first)
             assert await asked(one, PLAIN) == str(one.report()["pid"])
             assert argus.sources()[0].worker == "up"
+
+
+class TestPatience:
+    async def test_who_waits_for_a_turn_in_vain_blames_no_healthy_worker(self, monkeypatch):
+        monkeypatch.setattr("argus_core.routing.node.FAIR_CHANCE", 0.5)
+        table = {"sources": {"one": {"plugin": "hanging", "isolation": "process"}}}
+        async with Gateway(Config.parse(table, {})) as argus:
+            query, late = QuotesQuery(symbols=(Symbol(SLOW),)), Deadline.within(0.95, argus.clock)
+            asking = [argus._router.fetch(query, late) for _ in range(5)]
+            outcomes = await asyncio.gather(*asking, return_exceptions=True)
+            failed = [type(o) for o in outcomes if isinstance(o, Exception)]
+            assert failed == [DeadlineExceeded] * 3
+            assert argus.sources()[0].state == "up"
+            assert (await argus.quotes((Symbol(PLAIN),), ask(argus, 3.0))).sources == ("one",)
+
+    async def test_a_hasty_asker_leaves_the_worker_to_the_patient_one(self):
+        source = worker()
+        await source.open()
+        try:
+            with pytest.raises(TimeoutError):
+                await asked(source, SLOW, seconds=0.05)
+            assert await asked(source, PLAIN) == str(source.report()["pid"])
+        finally:
+            await source.close()
+
+    async def test_what_nobody_understands_ends_the_worker_instead_of_its_reader(self, monkeypatch):
+        odd = []
+
+        def once(self, jobs, report, now):
+            odd.append(report)
+            if len(odd) == 1:
+                raise KeyError("jobs")
+
+        told = []
+        source = worker(told=told)
+        await source.open()
+        monkeypatch.setattr(Signs, "told", once)
+        try:
+            await until(lambda: source.report()["restarts"] == 1)
+            assert "it said what nobody understands" in told[0][2]
+            assert await asked(source, PLAIN) == str(source.report()["pid"])
+        finally:
+            await source.close()
 
 
 class TestADeath:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 # What a vendor does not have at all; it is null there, and stands in the capability matrix.
@@ -80,6 +81,9 @@ def _same(pair: Pair, name: str, x: Any, y: Any) -> bool:
         return pair.lacks(pair.one, name)
     if y is None and x is not None:
         return pair.lacks(pair.two, name)
+    if name == "timestamp" and name in pair.steps:
+        moments = [datetime.fromisoformat(text) for text in (x, y)]
+        return abs((moments[0] - moments[1]).total_seconds()) < pair.steps[name]
     if isinstance(x, int | float) and (step := pair.steps.get(name)):
         return abs(x - y) <= step + 1e-6
     return x == y

@@ -17,7 +17,13 @@ PLUGIN = "hanging"
 WHERE = "plugins.toml, [sources.h]"
 TOKEN = "s3cret-token-of-the-vendor"
 QUICK = Limits(
-    kill_after=0.6, heartbeat_lost=2.0, job_limit=1.0, beat=0.2, first_pause=0.05, queue=4
+    kill_after=0.6,
+    heartbeat_lost=2.0,
+    job_limit=1.0,
+    beat=0.2,
+    first_pause=0.05,
+    fair_chance=0.1,
+    queue=4,
 )
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from datetime import date, datetime, timedelta
 from itertools import groupby
 from typing import Any
 
@@ -26,6 +28,7 @@ _NO_MINUTE_VALUES |= {"bond": ("num_trades",)}
 _SUMS = ("volume", "total_turnover", "num_trades")
 _FIRSTS = ("open", "prev_close", "prev_settlement", "day_session_open")
 _AUCTION, _FIRST_LABEL = 930, 931
+_NIGHT_BEGINS, _NIGHT_ENDS = 20, 4
 _FILLED = ("stock", "fund", "bond")
 
 
@@ -44,11 +47,20 @@ class Bars:
 
     def minutes(self, one: Listed) -> list[Row]:
         if one.symbol not in self._minutes:
-            rows = [_minute(one, bar) for bar in self._world.minutes.get(one.symbol, ())]
+            bars = self._world.minutes.get(one.symbol, ())
+            rows = [_minute(one, bar, self._trading_date(bar.end)) for bar in bars]
             # Only the stock exchanges show their auction in a row of its own, at 09:30.
             own = one.symbol.endswith((".SH", ".SZ", ".BJ"))
             self._minutes[one.symbol] = _with_auction(rows) if own else rows
         return self._minutes[one.symbol]
+
+    def _trading_date(self, end: datetime) -> date:
+        """That of a minute: a night belongs to the session that follows it."""
+        if _NIGHT_ENDS <= end.hour < _NIGHT_BEGINS:
+            return end.date()
+        evening = (end - timedelta(hours=_NIGHT_ENDS)).date()
+        sessions = self._world.sessions
+        return sessions[bisect_right(sessions, evening)]
 
     def suspended(self, one: Listed) -> list[int]:
         """The sessions between the first and the last day on which there was no trading."""
@@ -110,10 +122,10 @@ def _halted(last: Row, session: int) -> Row:
     return last | price | {"date": session, "volume": 0.0, "total_turnover": 0.0}
 
 
-def _minute(one: Listed, bar: Minute) -> Row:
+def _minute(one: Listed, bar: Minute, trading_date: date) -> Row:
     row: Row = {
         "datetime": int14(bar.end),
-        "trading_date": int8(bar.end.date()),
+        "trading_date": int8(trading_date),
         "open": bar.open,
         "high": bar.high,
         "low": bar.low,
@@ -161,7 +173,7 @@ def longer_days(rows: list[Row], n: int) -> list[Row]:
 
 
 def longer_minutes(one: Listed, rows: list[Row], n: int) -> list[Row]:
-    """Rows of ``n`` minutes; they count the day's labels, not the clock."""
+    """Rows of ``n`` minutes; they count the day's labels, not the clock, and leave nights out."""
     if n == 1:
         return rows
     grid = labels(trading_hours(one))
@@ -171,7 +183,8 @@ def longer_minutes(one: Listed, rows: list[Row], n: int) -> list[Row]:
         return row["trading_date"], place[_hhmm(row)] // n
 
     found = []
-    for (_, number), members in groupby(rows, group):
+    by_day = [row for row in rows if _hhmm(row) in place]
+    for (_, number), members in groupby(by_day, group):
         row = joined(list(members))
         label = grid[min((number + 1) * n, len(grid)) - 1]
         row["datetime"] = row["datetime"] // 1_000_000 * 1_000_000 + label * 100

@@ -28,7 +28,10 @@ INVENTED = (
     "The rows of every symbol in World.invented.",
     "The words of status, special_type and board_type; abbrev_symbol is nil.",
     "Limit prices, the number of trades in bars, iopv and issue prices are NaN.",
-    "Futures have no night session; day_session_open is the day's open.",
+    (
+        "Minutes of nights come as one-minute bars only, trading_hours leave them out, and "
+        "day_session_open is the day's open."
+    ),
     (
         "A main continuous series is listed as letters and 88, without dates; the dominant "
         "contract of a day is the first dated contract of the product with a row on that day."

@@ -7,7 +7,8 @@ walk by ticks inside each bar, so turnover divided by volume always lies in [low
 from __future__ import annotations
 
 import warnings
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
+from itertools import chain
 from random import Random
 
 SHARES = {
@@ -37,6 +38,8 @@ CONTRACTS = {
     "SC2409.INE": ("INE", "原油2409", None, 1000, 600.0, 0.1),
     "LC2411.GFE": ("GFEX", "碳酸锂2411", None, 1, 110000.0, 50.0),
 }
+NIGHTS = {"RB2410.SHF": 120, "SC2409.INE": 330}
+"""Minutes of trading from 21:00 on the evening before; the other contracts have none by night."""
 SERIES = {
     "RB.SHF": ("SHFE", "螺纹钢主力", 10, 3600.0, 1.0),
     "CF.ZCE": ("CZCE", "棉花主力", 5, 15800.0, 5.0),
@@ -114,10 +117,20 @@ def minute_times(when: date, code: str) -> list[datetime]:
     return [start + timedelta(minutes=end) for end in ends]
 
 
+def night_times(evening: date | None, code: str) -> list[datetime]:
+    """The ends of the minutes that were traded on ``evening`` and after its midnight."""
+    if evening is None:
+        return []
+    opened = datetime.combine(evening, time(21))
+    return [opened + timedelta(minutes=end) for end in range(1, NIGHTS.get(code, 0) + 1)]
+
+
 def minutes(code, dates, base, *, tick=0.01, multiplier=1.0, **extra):
     """One-minute rows, oldest first, volume in shares or contracts and turnover in yuan."""
     dice, price, rows = Random(f"{code} minutes"), base, []
-    for at in (at for when in dates for at in minute_times(when, code)):
+    evenings = dict(zip(dates[1:], dates, strict=False))
+    spans = ((*night_times(evenings.get(d), code), *minute_times(d, code)) for d in dates)
+    for at in chain.from_iterable(spans):
         prices = [price + dice.randrange(-3, 4) * tick for _ in range(4)]
         low, high, price = min(prices), max(prices), prices[3]
         volume = float(dice.randrange(1, 5_000) * 100)

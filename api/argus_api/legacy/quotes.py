@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from types import MappingProxyType
+from typing import cast
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -22,6 +24,7 @@ from argus_api.query import Params, quoted
 from argus_api.terms import (
     LATEST_CAP,
     LATEST_SECONDS,
+    OTHER_SECONDS,
     ask_of,
     batch_of,
     gateway_of,
@@ -31,11 +34,12 @@ from argus_api.terms import (
 )
 from argus_api.wire import only
 from argus_core import BadParameter, Period, parse_symbol
-from argus_core.errors import TooLarge
+from argus_core.errors import MissingParameter, TooLarge
 
 router = APIRouter()
 
 _LARGEST_BODY = 65_536
+_SPELLINGS = MappingProxyType({"symbol": "symbols", "frequency": "period"})
 
 _LATEST = Params(SYMBOLS, USE_CACHE, MAX_STALENESS)
 _PANEL = Params(USE_CACHE, MAX_STALENESS)
@@ -93,8 +97,26 @@ def _wanted(fields: Sequence[str] | None) -> tuple[str, ...]:
 class PanelAsked(BaseModel):
     """A panel of charts: 1 to 16 symbols, one period for all."""
 
+    model_config = ConfigDict(extra="forbid")
+
     symbols: list[str] = Field(min_length=1, max_length=16, examples=[["600519.SH"]])
     period: str = Field("1d", examples=["1d"])
+
+    @model_validator(mode="before")
+    @classmethod
+    def _either_spelling(cls, body: object) -> object:
+        """The body in the spelling of the fields; two that disagree are refused."""
+        if not isinstance(body, dict):
+            return body
+        given = cast("dict[str, object]", body)
+        named: dict[str, object] = {}
+        for name, value in given.items():
+            known = _SPELLINGS.get(name, name)
+            if name == "symbol" and isinstance(value, str):
+                value = [value]  # noqa: PLW2901 - one symbol is a list of one
+            if named.setdefault(known, value) != value:
+                raise ValueError(f"{known} is given twice, and differently")
+        return named
 
 
 @router.post(
@@ -119,7 +141,8 @@ async def create_chart_panel(request: Request) -> Response:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         name = ".".join(str(part) for part in first["loc"]) or "the body"
-        raise BadParameter(
+        refusal = MissingParameter if first["type"] == "missing" else BadParameter
+        raise refusal(
             f'{name}: {first["msg"]}; send {{"symbols": ["600519.SH"], "period": "1d"}}',
             details={"parameter": name},
         ) from None
@@ -134,7 +157,7 @@ async def create_chart_panel(request: Request) -> Response:
     today = today_of(request)
     symbols = tuple(parse_symbol(text, start=today, end=today) for text in asked.symbols)
     ask = replace(
-        ask_of(request, _PANEL.read(request.query_params.multi_items()), LATEST_SECONDS),
+        ask_of(request, _PANEL.read(request.query_params.multi_items()), OTHER_SECONDS),
         use_cache=False,
     )
     answer = await gateway_of(request).chart_panel(symbols, period, ask)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +13,7 @@ from argus_core.errors import SourceUnavailable, Throttled
 from argus_core.extend.source import DATASETS
 from argus_core.routing.workers.faults import error_of
 from argus_core.routing.workers.forms import UNREADABLE
+from argus_core.routing.workers.limits import Limits
 from argus_core.routing.workers.protocol import CALL, DONE, DROP, FACTS, FAULTS, OPEN
 from argus_core.routing.workers.replies import argument_form, unpacked
 from argus_core.routing.workers.signs import Signs
@@ -22,6 +25,9 @@ class _Pending:
     name: str
     plain: bool
     future: asyncio.Future[Any]
+    began: Callable[[], None] | None = None
+    hung: bool = False
+    """True if it was given up after a fair chance."""
 
 
 class Calls:
@@ -31,32 +37,43 @@ class Calls:
     shows that its lane is stuck.
     """
 
-    def __init__(self, name: str, signs: Signs, limit: int) -> None:
+    def __init__(self, name: str, signs: Signs, limits: Limits) -> None:
         self._name = name
         self._signs = signs
-        self._limit = limit
+        self._limits = limits
         self._loop = asyncio.get_running_loop()
         self._pending: dict[int, _Pending] = {}
         self._count = 0
 
-    def opened(self, name: str, argument: Any, *, plain: bool) -> tuple[int, Frame]:
+    def opened(
+        self,
+        name: str,
+        argument: Any,
+        *,
+        plain: bool,
+        began: Callable[[], None] | None = None,
+    ) -> tuple[int, Frame]:
         """A new call's number and the frame that asks for it.
 
         Raises :class:`Throttled` if too many are under way, and :class:`SourceUnavailable` if it
-        would have to wait for one that nobody awaits any more.
+        would have to wait for one that hangs: nobody awaits it any more, and not out of haste.
         """
-        if len(self._pending) >= self._limit:
+        if len(self._pending) >= self._limits.queue:
             waiting = f"{len(self._pending)} calls are waiting for the worker of {self._name}"
             raise Throttled(waiting, retry_after=1)
         if plain and (stuck := self._stuck()):
             raise SourceUnavailable(
-                f"the worker of {self._name} is still busy with `{stuck}`, which was given up"
+                f"the worker of {self._name} is still busy with `{stuck}`, which was given up",
+                retry_after=1,  # it may yet come back
             )
+        if began is not None and not (plain and any(c.plain for c in self._pending.values())):
+            began()  # nothing is before it, so whatever time passes is its own
+            began = None
         self._count += 1
         head = {"is": CALL, "number": self._count, "name": name}
         head["argument"] = argument_form(name).encode(argument)
         future: asyncio.Future[Any] = self._loop.create_future()
-        self._pending[self._count] = _Pending(name, plain, future)
+        self._pending[self._count] = _Pending(name, plain, future, began)
         return self._count, Frame(head)
 
     async def outcome(self, number: int) -> Any:
@@ -65,7 +82,18 @@ class Calls:
 
     def given_up(self, number: int) -> Frame | None:
         """The frame that tells that nobody awaits a call; None if it is over anyway."""
-        return Frame({"is": DROP, "number": number}) if number in self._pending else None
+        pending = self._pending.get(number)
+        if pending is None:
+            return None
+        ran = self._signs.ran(number, time.monotonic())
+        pending.hung = ran is not None and ran >= self._limits.fair_chance
+        return Frame({"is": DROP, "number": number})
+
+    def began(self, number: int) -> None:
+        """Take note, in any thread, that a call which had to wait has left the queue."""
+        pending = self._pending.get(number)
+        if pending is not None and pending.began is not None:
+            pending.began()
 
     def heard(self, frame: Frame) -> None:
         """Take an answer, in any thread."""
@@ -84,8 +112,12 @@ class Calls:
             self._settle(number, None, error)
 
     def _stuck(self) -> str | None:
+        now = time.monotonic()
         for number, call in self._pending.items():
-            if call.plain and call.future.cancelled() and self._signs.running(number):
+            if not call.plain or not call.future.cancelled():
+                continue
+            ran = self._signs.ran(number, now)
+            if ran is not None and (call.hung or ran >= self._limits.deserted):
                 return call.name
         return None
 

@@ -13,6 +13,7 @@ import time
 from typing import Any, BinaryIO, NoReturn
 
 from argus_core.extend.jobs import Jobs
+from argus_core.extend.source import Source
 from argus_core.routing.workers import wire
 from argus_core.routing.workers.outbox import Outbox
 from argus_core.routing.workers.protocol import (
@@ -117,9 +118,9 @@ def _beat(session: Session, report: _Report, outbox: Outbox, start: Start) -> No
     """
     while True:
         faulthandler.dump_traceback_later(start.heartbeat_lost, exit=True)
-        source = session.source
-        lane: Jobs | None = getattr(source, "jobs", None)
-        jobs = JOBS.encode(() if lane is None else lane.status())
+        lane: Any = getattr(session.source, "jobs", None)
+        # A plugin may have put something else in the place of its lane
+        jobs = JOBS.encode(lane.status() if isinstance(lane, Jobs) else ())
         outbox.beat(wire.encoded(Frame({"is": BEAT, "jobs": jobs, "report": report.last})))
         time.sleep(start.beat)
 
@@ -136,11 +137,17 @@ class _Report:
         while True:
             source = self._session.source
             if source is not None:
-                try:
-                    self.last = REPORT.encode(source.report())
-                except Exception as error:  # noqa: BLE001 - a plugin may raise anything
-                    self.last = REPORT.encode({"report": f"failed: {type(error).__name__}"})
+                self.last = _reported(source)
             time.sleep(self._pause)
+
+
+def _reported(source: Source) -> Any:
+    try:
+        told = REPORT.encode(source.report())
+        wire.encoded(Frame({"report": told}))  # a text that no JSON can hold would cost a heartbeat
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything
+        return REPORT.encode({"report": f"failed: {type(error).__name__}"})
+    return told
 
 
 class _Forward(logging.Handler):
@@ -149,7 +156,12 @@ class _Forward(logging.Handler):
         self._outbox = outbox
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._outbox.log(record.levelno, record.name, self.format(record))
+        try:
+            text = self.format(record)
+        except Exception:  # noqa: BLE001 - as in any process, a wrong log line stops nobody's call
+            self.handleError(record)
+            return
+        self._outbox.log(record.levelno, record.name, text)
 
 
 def _forward_logs(outbox: Outbox, level: int) -> None:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from argus_core.clock import Clock
 from argus_core.errors import SourceError
-from argus_core.extend.source import Push, Source
+from argus_core.extend.source import DATASETS, Push, Source
 from argus_core.model.query import (
     BarsQuery,
     CalendarQuery,
@@ -62,6 +62,8 @@ class Isolated(Source):
     """The plugin's class."""
     offered: ClassVar[frozenset[str]] = frozenset()
     pushing: ClassVar[bool] = False
+    in_line: ClassVar[frozenset[str]] = frozenset()
+    """The datasets whose plain methods the worker calls one after another."""
     isolation = "process"
 
     def __init__(
@@ -131,54 +133,54 @@ class Isolated(Source):
 
     # -- questions ----------------------------------------------------------------------------
 
-    async def _asked(self, query: Query) -> Any:
-        method = getattr(self.inner, query.dataset)
-        plain = not inspect.iscoroutinefunction(method)
-        return await self._worker.call(query.dataset, query, plain=plain)
+    async def asked(self, query: Query, began: Callable[[], None] | None = None) -> Any:
+        """The worker's answer; ``began`` is called, in some thread, once it is this call's turn."""
+        plain = query.dataset in self.in_line
+        return await self._worker.call(query.dataset, query, plain=plain, began=began)
 
     async def quotes(self, query: QuotesQuery) -> Any:
         """The worker's answer."""
-        return await self._asked(query)
+        return await self.asked(query)
 
     async def depth(self, query: DepthQuery) -> Any:
         """The worker's answer."""
-        return await self._asked(query)
+        return await self.asked(query)
 
     async def bars(self, query: BarsQuery) -> Any:
         """The worker's answer."""
-        return await self._asked(query)
+        return await self.asked(query)
 
     async def factors(self, query: FactorsQuery) -> Any:
         """The worker's answer."""
-        return await self._asked(query)
+        return await self.asked(query)
 
     async def instruments(self, query: InstrumentsQuery) -> Any:
         """The worker's answer."""
-        return await self._asked(query)
+        return await self.asked(query)
 
     async def listings(self, query: ListingsQuery) -> Any:
         """The worker's answer."""
-        return await self._asked(query)
+        return await self.asked(query)
 
     async def calendar(self, query: CalendarQuery) -> Any:
         """The worker's answer."""
-        return await self._asked(query)
+        return await self.asked(query)
 
     async def sectors(self, query: SectorsQuery) -> Any:
         """The worker's answer."""
-        return await self._asked(query)
+        return await self.asked(query)
 
     async def ticks(self, query: TicksQuery) -> Any:
         """The worker's answer."""
-        return await self._asked(query)
+        return await self.asked(query)
 
     async def main_contracts(self, query: MainContractsQuery) -> Any:
         """The worker's answer."""
-        return await self._asked(query)
+        return await self.asked(query)
 
     async def chart_panels(self, query: ChartPanelsQuery) -> Any:
         """The worker's answer."""
-        return await self._asked(query)
+        return await self.asked(query)
 
     # -- pushes -------------------------------------------------------------------------------
 
@@ -267,5 +269,11 @@ class Isolated(Source):
 def isolated(inner: type[Source]) -> type[Isolated]:
     """A class for one table that states what ``inner`` states and asks it in a worker."""
     stated = {name: getattr(inner, name) for name in (*_FACTS, "simulated", "logins", "Settings")}
-    own = {"inner": inner, "offered": inner.offers(), "pushing": inner.pushes()}
+    plain = frozenset(d for d in DATASETS if not inspect.iscoroutinefunction(getattr(inner, d)))
+    own = {
+        "inner": inner,
+        "offered": inner.offers(),
+        "pushing": inner.pushes(),
+        "in_line": plain,
+    }
     return type(f"Isolated{inner.__name__}", (Isolated,), {**stated, **own})

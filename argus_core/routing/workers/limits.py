@@ -22,6 +22,10 @@ class Limits:
     """Closing the source may take so long."""
     beat: float = 1.0
     """Between two heartbeats."""
+    fair_chance: float = 0.4
+    """A call that ran so long before its asker left keeps others from waiting behind it."""
+    deserted: float = 5.0
+    """So does one that a hasty asker left, once it has run so long."""
     queue: int = 64
     """Calls that may be under way or wait at once; the next one is refused."""
     first_pause: float = 0.5

@@ -108,8 +108,14 @@ class Link:
             while (frame := self._next(stdout)) is not None:
                 # Time that a reader of pushes takes is not the worker's silence.
                 self._signs.heard(math.inf)
-                self._heard(frame)
-                self._signs.heard(time.monotonic())
+                try:
+                    self._heard(frame)
+                except Exception:  # else nobody would notice the end of this thread
+                    log.exception("worker %s said what nobody understands", self.pid)
+                    self._reason = self._reason or "was killed: it said what nobody understands"
+                    break
+                finally:
+                    self._signs.heard(time.monotonic())
         silence = self._signs.silence(time.monotonic())
         code = self._waited()
         self._outgoing.put(None)

@@ -46,9 +46,10 @@ class Signs:
         """Note that a call is over."""
         self._running.pop(number, None)
 
-    def running(self, number: int) -> bool:
-        """True if that call has left the queue and is not over."""
-        return number in self._running
+    def ran(self, number: int, now: float) -> float | None:
+        """Seconds since that call has left the queue; None if it has not, or is over."""
+        call = self._running.get(number)
+        return None if call is None else now - call.since
 
     def told(self, jobs: tuple[JobStatus, ...], report: dict[str, Any], now: float) -> None:
         """Note what a heartbeat said; a job's ``silent`` counts up to that heartbeat."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
@@ -118,8 +118,18 @@ class Worker:
         life = await self._launched()
         self._keeping = asyncio.create_task(self._keep(life))
 
-    async def call(self, name: str, argument: Any = None, *, plain: bool = False) -> Any:
-        """What the source's method returns. Fails at once while there is no open source."""
+    async def call(
+        self,
+        name: str,
+        argument: Any = None,
+        *,
+        plain: bool = False,
+        began: Callable[[], None] | None = None,
+    ) -> Any:
+        """What the source's method returns. Fails at once while there is no open source.
+
+        ``began`` is called, perhaps in another thread, when no other call is before this one.
+        """
         life = self._life
         if life is None or self.state != "up":
             wait = max(0.1, self._next_start - time.monotonic())
@@ -127,7 +137,7 @@ class Worker:
             raise SourceUnavailable(
                 f"the worker of {self.name} is {self.state}{why}", retry_after=wait
             )
-        return await self._asked(life, name, argument, plain=plain)
+        return await self._asked(life, name, argument, plain=plain, began=began)
 
     async def close(self) -> None:
         """Close the source and end its process, by force if need be; safe to call twice."""
@@ -161,7 +171,7 @@ class Worker:
         """A new process whose source is open."""
         now = time.monotonic()
         signs = Signs(self._limits, now)
-        calls = Calls(self.name, signs, self._limits.queue)
+        calls = Calls(self.name, signs, self._limits)
         words = Words(self.name, self._secrets)
         heard = partial(self._heard, signs, calls, words)
         link = Link(name=self.name, signs=signs, words=words, heard=heard)
@@ -186,13 +196,18 @@ class Worker:
         return life
 
     async def _asked(
-        self, life: _Life, name: str, argument: Any = None, *, plain: bool = False
+        self,
+        life: _Life,
+        name: str,
+        argument: Any = None,
+        *,
+        plain: bool = False,
+        began: Callable[[], None] | None = None,
     ) -> Any:
-        number, frame = life.calls.opened(name, argument, plain=plain)
-        if not life.link.gone.done():
-            life.link.send(frame)
-        else:
-            life.calls.failed(SourceUnavailable(f"the worker of {self.name} has just ended"))
+        if life.link.gone.done():
+            raise SourceUnavailable(f"the worker of {self.name} {life.link.gone.result()}")
+        number, frame = life.calls.opened(name, argument, plain=plain, began=began)
+        life.link.send(frame)
         try:
             return await life.calls.outcome(number)
         except asyncio.CancelledError:
@@ -207,6 +222,7 @@ class Worker:
             case protocol.BEGAN:
                 limit = self._limits.opening if head["name"] in (MAKE, OPEN) else None
                 signs.began(head["number"], head["name"], time.monotonic(), limit)
+                calls.began(head["number"])
             case protocol.BEAT:
                 jobs, report = JOBS.decode(head["jobs"]), REPORT.decode(head["report"])
                 signs.told(jobs, report, time.monotonic())

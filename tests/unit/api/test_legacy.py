@@ -166,6 +166,33 @@ async def test_chart_panels_are_nobody_s(api):
 
 
 @pytest.mark.parametrize(
+    ("body", "code", "word"),
+    [
+        (b"", "INVALID_PARAMETER", "the body"),
+        (b"[]", "INVALID_PARAMETER", "the body"),
+        (b"{}", "MISSING_PARAMETER", "symbols"),
+        (b'{"symbols": []}', "INVALID_PARAMETER", "symbols"),
+        (b'{"symbols": ["000001.SZ"], "period": "7m"}', "INVALID_PARAMETER", "period"),
+        (b'{"symbols": ["000001.SZ"], "colour": "red"}', "INVALID_PARAMETER", "colour"),
+        (b'{"symbols": ["nobody"]}', "INVALID_PARAMETER", "nobody"),
+        (b'{"symbols": ["000001.SZ"], "symbol": "600519.SH"}', "INVALID_PARAMETER", "twice"),
+    ],
+)
+async def test_a_panel_that_nobody_can_draw_is_refused_by_name(api, body, code, word):
+    response = await api.client.post("/create_chart_panel", content=body)
+    assert response.status_code == 400
+    error = response.json()["error"]
+    assert error["code"] == code
+    assert word in error["message"]
+
+
+async def test_a_panel_is_asked_for_in_either_spelling(api):
+    body = {"symbol": "000001.SZ", "frequency": "5m"}
+    response = await api.client.post("/create_chart_panel", json=body)
+    assert response.status_code == 501, "understood, but nobody has a screen"
+
+
+@pytest.mark.parametrize(
     ("path", "params", "model"),
     [
         ("/latest_market", {"symbols": "000001.SZ,x"}, schemas.LegacyQuotes),

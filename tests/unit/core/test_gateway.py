@@ -317,6 +317,17 @@ class TestQuotes:
 
 @pytest.mark.usefixtures("toy")
 class TestLife:
+    async def test_a_gateway_is_open_once_at_a_time(self, clock):
+        argus = gateway(clock, toys(one={}))
+        async with argus:
+            with pytest.raises(RuntimeError, match="open already"):
+                await argus.__aenter__()
+            assert (await argus.quotes((A,), ask(clock))).data
+        async with argus:
+            assert (await argus.quotes((A,), ask(clock))).data
+        words = [word for word, *_ in toy_log() if word != "quotes"]
+        assert words == ["open", "close"] * 2
+
     async def test_sources_are_opened_once_and_closed_in_reverse(self, clock):
         async with gateway(clock, toys(one={}, two={})) as argus:
             assert argus.started == clock.now()

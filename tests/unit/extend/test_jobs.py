@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import math
 import threading
 
 import pytest
@@ -142,3 +143,28 @@ def test_every_asker_gets_an_end_and_no_thread_stays(keys):
     for thread in [t for t in threading.enumerate() if t.name == "vendor jobs"]:
         thread.join(5)
     assert not [t for t in threading.enumerate() if t.name == "vendor jobs"]
+
+
+async def test_an_asker_who_leaves_ends_neither_the_job_nor_the_lane(lane):
+    go = threading.Event()
+    future = lane.start("a", lambda _job: go.wait(10))
+    asker = asyncio.create_task(asyncio.wait_for(asyncio.wrap_future(future), 0.05))
+    with pytest.raises(TimeoutError):
+        await asker
+    assert not future.cancel()
+    go.set()
+    assert future.result(5) is None
+    await lane.ready("b", lambda _job: None, wait=5)
+
+
+def test_what_a_vendor_counts_and_how_it_spells_may_be_odd(lane):
+    seen = []
+
+    def work(job):
+        for done, total in ((math.nan, 2**80), (-1, math.inf), (3.0, 4)):
+            job.alive(done, total)
+            (status,) = lane.status()
+            seen.append((status.key, status.done, status.total))
+
+    lane.start("k\ud800", work).result(5)
+    assert seen == [("k?", 0, 0), ("k?", 0, 0), ("k?", 3, 4)]

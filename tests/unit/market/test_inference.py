@@ -120,6 +120,18 @@ def test_a_quote_that_shows_no_unit_has_no_volume(changes):
     assert read.values[STAR].price == 10.0
 
 
+@pytest.mark.parametrize(("turnover", "volume"), [(100.0, None), (200.0, 300.0)])
+def test_money_of_one_rounding_step_tells_the_step_and_no_unit(turnover, volume):
+    # A share for a yuan, recorded to a hundred yuan, looks like a lot of a hundred
+    coarse = (Units(volume=None, turnover_step=100.0),)
+    counted = 1.0 if volume is None else 3.0
+    rows = [bars(STAR, [counted], 1, price=1.0)[0] | {"turnover": turnover}]
+    assert read_bars(rows, units=coarse).values[STAR]["volume"].to_list() == [volume]
+    told = Quote(symbol=STAR, price=1.0, volume=counted, turnover=turnover)
+    read = normalise(QuotesQuery(symbols=(STAR,)), [told], source(*coarse), NOW)
+    assert read.values[STAR].volume == volume
+
+
 def test_before_the_first_trade_nothing_is_nothing_in_any_unit():
     silent = Quote(symbol=STAR, prev_close=10.0, volume=0.0, turnover=0.0)
     read = normalise(QuotesQuery(symbols=(STAR,)), [silent], source(UNKNOWN), NOW)
@@ -194,3 +206,36 @@ def test_snapshots_infer_an_unknown_unit():
 
 def test_no_snapshots_are_no_answer_about_anybody():
     assert read_ticks([]).values == {}
+
+
+def test_a_level_of_a_few_shares_stays_where_the_vendor_counts_lots():
+    lots, shares = Units(volume=100.0, volume_step=100.0), Units()
+    book = Depth(quote=quote(), bids=(Level(9.99, 0.0), Level(9.98, 3.0)), asks=())
+    for rule, expected in ((lots, [9.99, 9.98]), (shares, [9.98])):
+        vendor = source(rule)
+        plain = Depth(quote=Quote(symbol=STAR, price=10.0), bids=book.bids)
+        found = normalise(DepthQuery(symbols=(STAR,)), [plain], vendor, NOW).values[STAR]
+        assert [level.price for level in found.bids] == expected
+
+
+def test_snapshots_keep_such_levels_too():
+    rows = [tick(3, 10.0, ask_price1=10.01, ask_volume1=0.0)]
+    assert read_ticks(rows).values[STAR]["ask_price1"].to_list() == [10.01]
+    assert read_ticks(rows).values[STAR]["ask_volume1"].to_list() == [0.0]
+    exact = [tick(3, 1000.0, turnover=10_000.0, ask_price1=10.01, ask_volume1=0.0)]
+    assert read_ticks(exact, Units()).values[STAR]["ask_price1"].to_list() == [None]
+
+
+def test_a_bar_of_a_few_shares_is_a_bar():
+    rule = Units(volume=100.0, volume_step=100.0, turnover_step=1.0)
+    rows = bars(STAR, [1000, 0], 100)
+    rows[1]["turnover"] = 300.0
+    assert read_bars(rows, units=(rule,)).values[STAR]["volume"].to_list() == [100_000, 0]
+    assert read_bars(rows, units=(Units(volume=100.0),)).values[STAR].height == 1
+
+
+def test_snapshots_dated_to_the_second_say_so():
+    rule = Units(time_step=1.0)
+    whole = quote(volume=500_000.0)
+    read = normalise(QuotesQuery(symbols=(STAR,)), [whole], source(rule), NOW)
+    assert read.resolution == {STAR: {"timestamp": 1.0}}

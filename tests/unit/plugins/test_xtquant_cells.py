@@ -231,7 +231,7 @@ def rule(dataset, name, period=None):
     return next(u for u in UNITS if u.covers(dataset, symbol, kind_of(symbol), period))
 
 
-@pytest.mark.parametrize("name", ["600000.SH", "000001.SZ", "510300.SH", "000001.SH", "920679.BJ"])
+@pytest.mark.parametrize("name", ["600000.SH", "000001.SZ", "510300.SH", "000001.SH"])
 def test_volume_is_lots_of_shares_funds_and_indices(name):
     for dataset in ("quotes", "depth", "ticks"):
         assert rule(dataset, name).volume == 100
@@ -241,7 +241,7 @@ def test_volume_is_lots_of_shares_funds_and_indices(name):
     assert rule("bars", name, Period.M1).turnover_step == 1
 
 
-@pytest.mark.parametrize("name", ["688981.SH", "689009.SH", "113050.SH", "123219.SZ"])
+@pytest.mark.parametrize("name", ["688981.SH", "689009.SH", "920679.BJ", "113050.SH", "123219.SZ"])
 def test_units_that_nobody_knows_are_left_to_be_inferred(name):
     for dataset, period in (("quotes", None), ("bars", Period.D1), ("bars", Period.M1)):
         assert rule(dataset, name, period).volume is None

@@ -218,6 +218,17 @@ async def test_one_wrong_code_does_not_fail_the_others(server):
         assert "699999.SH" not in {row["symbol"] for row in rows}
 
 
+@pytest.mark.parametrize("version", [1, None])
+async def test_a_wrong_code_does_not_fail_the_download_of_the_others(bare, version):
+    server, method = bare, "supply_history_data2" if version else "supply_history_data"
+    server.control({"set": {"download_version": version}})
+    async with opened(server) as source:
+        times = 2 if version else 1  # that of both together, and that of the first one alone
+        server.control({"fault": "bad_code", "methods": [method], "times": times})
+        rows = await days(source, "699999.SH", "600519.SH")
+    assert {row["symbol"] for row in rows} == {"600519.SH"}
+
+
 @pytest.mark.parametrize("unknown", ["empty", "absent"])
 async def test_an_unknown_code_is_left_out_whether_empty_or_absent(server, unknown):
     server.control({"set": {"unknown_code": unknown}})

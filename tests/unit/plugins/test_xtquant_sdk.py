@@ -6,13 +6,24 @@ import os
 import subprocess
 import sys
 import types
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pytest
 from support.clock import TestClock
+from support.xtquant import bars_of
 
-from argus_core import ChartPanelsQuery, DepthQuery, Period, PluginError, SourceUnavailable, Symbol
+from argus_core import (
+    ChartPanelsQuery,
+    DepthQuery,
+    NotOffered,
+    Period,
+    PluginError,
+    QuotesQuery,
+    SourceUnavailable,
+    Symbol,
+)
 from argus_xtquant import register_source, sdk
 from argus_xtquant.panels import Panels
 from argus_xtquant.settings import XtquantSettings
@@ -215,6 +226,65 @@ async def test_a_link_that_leads_elsewhere_is_refused(monkeypatch):
     source = XtquantSource("b", XtquantSettings(module="elsewhere_bridge"), TestClock())
     with pytest.raises(PluginError, match="58611"):
         await source.open()
+    await source.close()
+
+
+async def test_the_address_of_a_link_made_just_now_is_not_doubted(monkeypatch):
+    """What a client says of its address may be that of its own server behind it."""
+
+    class Behind(Connected):
+        def get_peer_addr(self):
+            return "10.1.1.1:55300"
+
+    client = Behind()
+    bridge = xtdata_like("fresh_bridge", connect=lambda ip, port: client)
+    setattr(bridge, "__client", None)  # where the vendor's module keeps its link
+    monkeypatch.setitem(sys.modules, "fresh_bridge", bridge)
+    source = XtquantSource("b", XtquantSettings(module="fresh_bridge"), TestClock())
+    await source.open()
+    await source.close()
+    setattr(bridge, "__client", client)
+    with pytest.raises(PluginError, match="55300"):
+        await source.open()
+    await source.close()
+
+
+@pytest.mark.parametrize("client", [None, object()])
+async def test_a_module_may_say_nothing_of_its_link(monkeypatch, client):
+    """One that runs inside the client needs none; asking again and again would be no use."""
+    asked = []
+    bridge = xtdata_like(
+        "inner_bridge",
+        connect=lambda ip, port: asked.append(port) or client,
+        get_full_tick=lambda codes: {c: {"lastPrice": 9.0, "volume": 1} for c in codes},
+    )
+    monkeypatch.setitem(sys.modules, "inner_bridge", bridge)
+    source = XtquantSource("b", XtquantSettings(module="inner_bridge"), TestClock())
+    await source.open()
+    for _ in range(3):
+        (quote,) = source.quotes(QuotesQuery(symbols=(Symbol("600519.SH"),)))
+        assert quote.price == 9.0
+    assert asked == [58610]
+    assert source.report()["connected"] is True
+    await source.close()
+    assert source.report()["connected"] is False
+
+
+async def test_a_module_downloads_as_well_as_it_can_or_says_how_to_do_without(monkeypatch):
+    day, asked = date(2024, 6, 3), []
+    bridge = xtdata_like(
+        "poor_bridge", connect=lambda ip, port: Connected(), get_market_data_ex=lambda *a, **k: {}
+    )
+    monkeypatch.setitem(sys.modules, "poor_bridge", bridge)
+    clock = TestClock("2024-06-28 16:30:00")
+    source = XtquantSource("b", XtquantSettings(module="poor_bridge"), clock)
+    await source.open()
+    query = bars_of("600519.SH", start=day, end=day)
+    with pytest.raises(NotOffered, match="download = false"):
+        await source.bars(query)
+    bridge.download_history_data = lambda *a: asked.append(a)
+    assert await source.bars(query) == []
+    assert asked == [("600519.SH", "1d", "20240603", "20240603")]
     await source.close()
 
 

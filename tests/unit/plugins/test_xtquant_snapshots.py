@@ -239,6 +239,34 @@ def test_history_of_old_clients_has_timetags():
     assert row["bid_price1"] is row["ask_volume5"] is None
 
 
+def test_holes_in_columns_and_ladders_are_null():
+    """Rows that come as mappings make a column of objects where one of them lacks a number."""
+    told = [
+        {
+            "time": 1701122154000,
+            "lastPrice": 9.0,
+            "volume": 1,
+            "open": 9.0,
+            "askPrice": [9.1, None],
+        },
+        {"time": None, "lastPrice": 9.0, "volume": 1, "open": 9.0, "askPrice": [9.1]},
+        {"time": 1701122157000, "lastPrice": None, "volume": None, "open": 9.0, "askPrice": None},
+    ]
+    table = to_polars(pd.DataFrame(told, dtype=object))
+    assert table["lastPrice"].to_list() == [9.0, None]
+    assert table["askPrice"].to_list() == [[9.1, None], None]
+    assert len(rows(read_ticks, STOCK, table)) == 2
+
+
+@pytest.mark.parametrize("label", ["20240603", "20240603093100"])
+def test_bars_without_times_are_dated_by_their_labels(label):
+    """Those of bars are Beijing's wherever the host stands: the client writes them."""
+    table = to_polars(pd.DataFrame({"close": [9.0]}, index=[label]))
+    assert table["at"][0] == datetime(
+        2024, 6, 3, *((9, 31) if label[8:] else (0, 0)), tzinfo=SHANGHAI
+    )
+
+
 def test_history_without_any_time_is_bad_data():
     with pytest.raises(BadData):
         to_polars(pd.DataFrame({"close": [1.0]}))

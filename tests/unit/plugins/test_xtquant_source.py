@@ -133,6 +133,38 @@ async def test_level_2_that_holds_nothing_yet_is_answered_by_the_ordinary_book(s
         assert source.report()["level2"] is True
 
 
+async def test_a_wrong_code_costs_the_others_no_quote(server):
+    """Whether a client leaves such a code out, or fails over it, nobody has shown."""
+    async with opened(server, IN_SESSION) as source:
+        server.control({"fault": "bad_code", "methods": ["get_full_tick"], "times": 1})
+        assert set(quotes(source, "600519.SH", "699999.SH")) == {"600519.SH"}
+        server.control({"fault": "bad_code", "methods": ["get_full_tick"]})
+        assert quotes(source, "699999.SH") == {}
+
+
+async def test_a_client_that_knows_subscribed_codes_only_is_told_what_is_wanted(server):
+    server.control({"set": {"full_tick_needs_subscription": True}})
+    async with opened(server, IN_SESSION) as source:
+        for _ in range(2):
+            assert set(quotes(source, "600519.SH", "699999.SH")) == {"600519.SH"}
+        asked = [c for c in server.terminal.calls if c["method"] == "subscribe_whole_quote"]
+        assert [call["args"][0] for call in asked] == [["600519.SH"]]
+
+
+async def test_no_more_is_woken_than_may_be_subscribed(server):
+    server.control({"set": {"full_tick_needs_subscription": True}})
+    async with opened(server, IN_SESSION, max_subscriptions=1) as source:
+        assert set(quotes(source, "600519.SH")) == {"600519.SH"}
+        assert quotes(source, "600000.SH") == {}
+
+
+async def test_a_refused_subscription_leaves_quotes_as_they_are(server):
+    server.control({"set": {"full_tick_needs_subscription": True}})
+    server.control({"fault": "no_permission", "methods": ["subscribe_whole_quote"]})
+    async with opened(server, IN_SESSION) as source:
+        assert quotes(source, "600519.SH") == {}
+
+
 async def test_codes_keep_their_case(server):
     async with opened(server) as source:
         quotes(source, "rb88.SHFE", "CF88.CZCE")

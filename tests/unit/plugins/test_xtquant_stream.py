@@ -270,6 +270,20 @@ async def test_silence_outside_trading_hours_is_none(server, now):
         assert heard.gaps == []
 
 
+async def test_closing_is_no_gap(server, monkeypatch):
+    heard = Heard()
+    async with opened(server, IN_SESSION) as source:
+        await source.subscribe((SHARE,), heard)
+        cut = source._session.close
+
+        def cut_and_looked_at():
+            cut()
+            source._stream.check()
+
+        monkeypatch.setattr(source._session, "close", cut_and_looked_at)
+    assert heard.gaps == []
+
+
 async def test_closing_leaves_no_thread(server):
     import threading
 

@@ -4,7 +4,7 @@ import pytest
 from support.clock import TestClock
 from support.sources import Scripted, lone, node, symbols
 
-from argus_core import Preparing, QuotesQuery, SourceUnavailable
+from argus_core import Kind, Preparing, QuotesQuery, SourceUnavailable, Symbol
 from argus_core.errors import AllSourcesFailed, NotReady
 from argus_core.model.ask import Deadline
 from argus_core.routing.router import Router
@@ -57,3 +57,33 @@ async def test_without_anybody_at_work_it_is_unavailable():
     dead = node(Scripted("dead", clock, SourceUnavailable("gone")))
     with pytest.raises(AllSourcesFailed):
         await router(clock, dead).fetch(QUERY, Deadline.within(0.2, clock))
+
+
+async def test_that_another_source_lacks_it_is_no_last_word():
+    clock = TestClock()
+    nodes = (
+        node(Scripted("busy", clock, Preparing("fetching", retry_after=9))),
+        node(Scripted("other", clock, set(QUERY.symbols))),
+    )
+    with pytest.raises(NotReady):
+        await router(clock, *nodes).fetch(QUERY, Deadline.within(3, clock))
+
+
+async def test_each_key_of_a_batch_has_its_own_reason():
+    clock = TestClock()
+    index = Symbol("000300.SH")
+
+    def by_kind(query):
+        if index in query.symbols:
+            raise SourceUnavailable("gone")
+        raise Preparing("fetching", retry_after=9)
+
+    fund = Symbol("510300.SH")
+    other = node(Scripted("other", clock, {index, *QUERY.symbols}))
+    other.source.kinds = frozenset({Kind.FUND})
+    query = QuotesQuery(symbols=(*QUERY.symbols, index, fund))
+    nodes = (node(Scripted("busy", clock, by_kind)), other)
+    routed = await router(clock, *nodes).fetch(query, Deadline.within(0.2, clock))
+    codes = {key: failure.code for key, failure in routed.failures.items()}
+    assert codes == {"600519.SH": "PREPARING", "000300.SH": "SERVICE_UNAVAILABLE"}
+    assert set(routed.found) == {fund}

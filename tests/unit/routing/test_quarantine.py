@@ -242,6 +242,16 @@ class TestWholeScope:
         await fetch(clock, pools, B, C)
         assert subject.quarantine.in_force[0].symbol is None, "three against two that are well"
 
+    async def test_a_source_that_was_well_a_moment_ago_keeps_its_good_symbols(self, clock):
+        source = Flipping("first", clock)
+        subject = made(source)
+        pools = lone(subject, made(Scripted("second", clock)))
+        await fetch(clock, pools, *symbols(*(f"6001{n:02}.SH" for n in range(9))))
+        source.lying = {A, B, C}
+        for bad in (A, B, C):
+            await fetch(clock, pools, bad)
+        assert [held.symbol for held in subject.quarantine.in_force] == [A, B, C]
+
     async def test_the_rest_of_a_long_list_is_not_asked_for(self, clock):
         source = Flipping("first", clock, *EVERY)
         source.symbols_per_call = 1
@@ -285,7 +295,7 @@ class Quarantines(RuleBasedStateMachine):
         self.node = node(self.source)
         self.ends: dict[str | None, float] = {}
         self.times: dict[str | None, int] = {}
-        self.well: set[str] = set()
+        self.well: dict[str, float] = {}
 
     @property
     def now(self):
@@ -316,14 +326,14 @@ class Quarantines(RuleBasedStateMachine):
         reply = Reply()
         self.loop.run_until_complete(self.node.ask(query.only(ready), reply))
         assert set(reply.values) == set(ready) - lying, "nothing false is served"
-        if not self.held():
-            self.well = set()
         caught = [key for key in ready if key in lying]
         for key in caught:
             self.hold(key)
-        if self.held():
-            self.well = (self.well | set(reply.values)) - set(caught)
-        if caught and len(self.held()) >= max(3, len(self.well)):
+        self.well.update(dict.fromkeys(reply.values, self.now))
+        for key in caught:
+            self.well.pop(key, None)
+        well = [at for at in self.well.values() if at > self.now - 3600]
+        if caught and len(self.held()) >= max(3, len(well)):
             self.hold(None)
 
     @rule(seconds=st.sampled_from([60.0, 600.0, 1200.0, 2500.0, A_DAY]))

@@ -7,6 +7,7 @@ from support.sources import Scripted, lone, node, symbols
 from argus_core import NotOffered, Quote, QuotesQuery, SourceUnavailable, Throttled
 from argus_core.errors import AllSourcesFailed
 from argus_core.model.ask import Deadline
+from argus_core.routing.node import Node
 from argus_core.routing.router import Router
 from argus_core.telemetry.redact import Redactor
 
@@ -108,3 +109,22 @@ async def test_where_nobody_cools_down_the_asker_may_come_back_in_a_second(clock
         await router.fetch(QuotesQuery(symbols=(A,)), Deadline.within(0.05, clock))
     assert [a.error for a in caught.value.attempts] == ["TIMEOUT"]
     assert caught.value.retry_after == 1
+
+
+async def test_a_cool_down_that_ends_between_two_looks_keeps_nobody_out():
+    clock = TestClock()
+    subject = node(Scripted("one", clock))
+    subject.failed("quotes:stock", Throttled("slower", retry_after=1))
+    looks = iter([()])
+
+    def ready(query, *, desperate=False):
+        # The clock moves on between the two questions of one look
+        if next(looks, None) == ():
+            clock.advance(2)
+            return ()
+        return Node.ready(subject, query, desperate=desperate)
+
+    subject.ready = ready
+    made = Router(Fixed(lone(subject)), clock=clock, redactor=Redactor(()))
+    routed = await made.fetch(QuotesQuery(symbols=(A,)), Deadline.within(60, clock))
+    assert routed.found[A].source == "one"

@@ -1,23 +1,42 @@
 """The rules of workers that need no process: patience, pauses, the outbox, words, the table."""
 
+import asyncio
+import logging
+import math
 import os
 import random
 import subprocess
 import sys
 import threading
+import time
+from functools import partial
+from types import SimpleNamespace
 
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from argus_core import BadData, Clock, Depth, Gap, PluginError, Quote, Source, Symbol
+from argus_core import (
+    BadData,
+    Clock,
+    Depth,
+    Gap,
+    PluginError,
+    Quote,
+    QuotesQuery,
+    Source,
+    SourceUnavailable,
+    Symbol,
+    Throttled,
+)
 from argus_core.config import SourceTable
 from argus_core.errors import ConfigError
 from argus_core.extend.jobs import JobStatus
 from argus_core.routing.node import Node
 from argus_core.routing.status import status_of
-from argus_core.routing.workers import outbox, spawn
+from argus_core.routing.workers import child, outbox, spawn
+from argus_core.routing.workers.calls import Calls
 from argus_core.routing.workers.isolated import isolated
 from argus_core.routing.workers.lane import Call, Lane
 from argus_core.routing.workers.limits import Backoff, Limits
@@ -28,6 +47,7 @@ from argus_core.routing.workers.terms import terms_of
 from argus_core.telemetry.redact import Redactor
 
 A, B = Symbol("600519.SH"), Symbol("000001.SZ")
+QUERY = QuotesQuery(symbols=(A,))
 
 
 def job(silent=0.0, *, running=True):
@@ -52,11 +72,11 @@ class TestSigns:
         assert looked(signs, 1000) is None, "a call that waits for its turn is no hang"
         signs = Signs(Limits(kill_after=30), 0.0)
         signs.began(1, "bars", 0.0)
-        assert signs.running(1)
+        assert signs.ran(1, 5.0) == 5.0
         assert looked(signs, 100) == (31.0, "call `bars` ran 31 s")
         signs.ended(1)
         signs.ended(1)
-        assert not signs.running(1)
+        assert signs.ran(1, 5.0) is None
         assert looked(signs, 100) is None
 
     def test_opening_has_a_limit_of_its_own(self):
@@ -201,6 +221,92 @@ class TestOutbox:
                 Sent().box.push(wrong)
 
 
+class TestCalls:
+    """Who waits behind a call that its asker has left, and who fails over."""
+
+    @pytest.fixture
+    async def calls(self):
+        self.signs = Signs(Limits(), time.monotonic())
+        return Calls("h", self.signs, Limits(fair_chance=0.4, deserted=5.0, queue=3))
+
+    def left(self, calls, ran):
+        """A plain call that ran so long, whose asker leaves now."""
+        number, _ = calls.opened("quotes", QUERY, plain=True)
+        self.signs.began(number, "quotes", time.monotonic() - ran)
+        calls._pending[number].future.cancel()
+        assert calls.given_up(number).head == {"is": "drop", "number": number}
+        return number
+
+    async def test_a_hasty_asker_turns_nobody_away(self, calls):
+        number = self.left(calls, ran=0.1)
+        calls.opened("quotes", QUERY, plain=True)
+        self.signs.began(number, "quotes", time.monotonic() - 6)
+        with pytest.raises(SourceUnavailable, match="busy with `quotes`, which was given up"):
+            calls.opened("quotes", QUERY, plain=True)
+
+    async def test_behind_a_call_that_had_a_fair_chance_nobody_waits(self, calls):
+        self.left(calls, ran=0.5)
+        calls.opened("ping", None, plain=False)
+        with pytest.raises(SourceUnavailable) as refused:
+            calls.opened("quotes", QUERY, plain=True)
+        assert refused.value.cool_seconds == 1, "it may come back at any moment"
+
+    async def test_who_is_first_has_begun_and_who_waits_has_not(self, calls):
+        begun = []
+        for name in "ab":
+            calls.opened("quotes", QUERY, plain=True, began=partial(begun.append, name))
+        assert begun == ["a"]
+        calls.began(1)
+        calls.began(2)
+        calls.began(99)
+        assert begun == ["a", "b"]
+        calls.opened("ping", None, plain=False, began=partial(begun.append, "c"))
+        assert begun == ["a", "b", "c"]
+        with pytest.raises(Throttled):
+            calls.opened("ping", None, plain=False)
+
+    async def test_a_call_at_the_moment_of_a_death_is_told_of_it(self):
+        source = isolated(Source)(
+            Start(name="h", plugin="p", where="", table={}, beat=1, heartbeat_lost=10),
+            None,
+            Clock(),
+            limits=Limits(),
+            secrets=(),
+            random=random.Random(1),
+            tell=print,
+        )
+        gone = asyncio.get_running_loop().create_future()
+        gone.set_result("ended by SIGKILL")
+        source._worker._life = SimpleNamespace(link=SimpleNamespace(gone=gone))
+        source._worker.state = "up"
+        with pytest.raises(SourceUnavailable, match="the worker of h ended by SIGKILL"):
+            await source.ping()
+
+
+class TestTheChild:
+    """Nothing that a vendor's package says can cost a call or a heartbeat."""
+
+    def test_a_wrong_log_line_fails_no_call(self, capsys):
+        sent = Sent()
+        handler = child._Forward(sent.box)
+        for words, arguments in (("too many", (1,)), ("right", ())):
+            handler.handle(logging.LogRecord("v", logging.INFO, "", 1, words, arguments, None))
+        assert "not all arguments converted" in capsys.readouterr().err
+        assert sent.next()["text"] == "right"
+
+    @pytest.mark.parametrize("told", [{"user": "\ud800"}, {"user": object()}, SystemExit(3)])
+    def test_a_report_that_cannot_travel_says_so(self, told):
+        class Odd(Source):
+            def report(self):
+                if isinstance(told, SystemExit):
+                    raise told
+                return told
+
+        said = child._reported(Odd("h", None, Clock()))
+        assert set(said["table"]) == {"report"}
+        assert said["table"]["report"].startswith("failed: ")
+
+
 class TestLane:
     def test_calls_run_in_order_and_given_up_ones_never(self):
         done, gate, over = [], threading.Event(), threading.Event()
@@ -292,9 +398,16 @@ class TestIsolated:
             def report(self):
                 return {"user": "me:s3cret", "left": None}
 
+        class Strange(Source):
+            def report(self):
+                odd = {1: "\ud800", "n": math.nan, "far": 2**70, "what": frozenset({"s3cret"})}
+                return odd | {"fine": 0.5, "on": True, "count": 7}
+
+        plain = {"1": "?", "n": None, "far": str(2**70), "what": "frozenset({'***'})"}
         for kind, report in (
             (Broken, {"report": "failed: OSError"}),
             (Blunt, {"user": "me:***", "left": None}),
+            (Strange, {**plain, "fine": 0.5, "on": True, "count": 7}),
         ):
             node = Node(kind("n", None, Clock()), plugin="p", clock=Clock())
             told = status_of(

@@ -1,6 +1,7 @@
 """What the vendor's errors and warnings mean; its own words are never passed on."""
 
 from datetime import date, datetime
+from socket import gaierror
 
 import pytest
 
@@ -159,3 +160,11 @@ def test_anything_else_is_no_instant(value):
 
 def test_words_for_nothing_are_nothing():
     assert [text(word) for word in ("null", " ", None, 1.0, " 银行 ")] == [None] * 4 + ["银行"]
+
+
+@pytest.mark.parametrize("error", [ConnectionRefusedError(SAID), gaierror(SAID)])
+def test_a_server_that_is_not_there_is_told_with_where_to_look(error):
+    found = meaning(error, "the quota", NOW)
+    assert type(found) is SourceUnavailable
+    assert "host and port" in found.message
+    assert "10.0.0.1" not in found.message

@@ -170,6 +170,19 @@ async def test_a_snapshot_without_data_is_no_quote(server):
         assert source.quotes(QuotesQuery(symbols=symbols("600519.SH"))) == []
 
 
+async def test_what_a_snapshot_lacks_is_missing_and_not_zero(server):
+    """The vendor's client says 0 for every number that the server did not send."""
+    told = {"datetime": 20230201100000000, "last": 1850.0, "open": 1848.0}
+    server.control({"now": "2023-02-01T10:00:00"})
+    server.control({"replay": {"snapshots": {"600519.XSHG": told}}})
+    async with opened(server) as source:
+        (quote,) = source.quotes(QuotesQuery(symbols=symbols("600519.SH")))
+    assert (quote.price, quote.open) == (1850.0, 1848.0)
+    assert quote.volume is None
+    assert quote.turnover is None
+    assert quote.prev_close is None
+
+
 async def test_factors_begin_with_the_one_in_force(server, world):
     events = world.events["600519.SH"]
     start = events[2].ex_date + timedelta(days=5)
