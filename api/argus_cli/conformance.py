@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import redirect_stdout
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -64,7 +66,9 @@ def test(
             start=_day(start),
             end=_day(end),
         )
-        report = run(subject)
+        # What the plugin prints must not stand between the lines of the report.
+        with redirect_stdout(sys.stderr):
+            report = run(subject)
     if as_json:
         typer.echo(report.to_json())
     else:

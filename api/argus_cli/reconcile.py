@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import redirect_stdout
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
@@ -52,7 +54,9 @@ def reconcile(
 
     try:
         query = _query(symbols, start, end, period, adjust)
-        report = asyncio.run(_asked(config, query, sources, tolerance or ()))
+        # What a source prints must not stand between the lines of the report.
+        with redirect_stdout(sys.stderr):
+            report = asyncio.run(_asked(config, query, sources, tolerance or ()))
     except ConfigError as error:
         _fail(error.message, where=error.where, fix=error.fix)
     except ArgusError as error:

@@ -15,14 +15,16 @@ from __future__ import annotations
 import unittest
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import ExitStack, contextmanager
-from datetime import date
+from datetime import date, datetime
 from types import ModuleType
 from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
 from argus_core.clock import Clock
+from argus_core.errors import PluginError
 from argus_core.extend.authenticator import Presented
+from argus_core.market.symbols import parse_symbol
 from argus_core.model.symbol import Symbol
 from argus_core.testing.check import Check, Failed
 from argus_core.testing.checks import GROUPS
@@ -30,6 +32,8 @@ from argus_core.testing.find import Found, find
 from argus_core.testing.report import Report, Row
 from argus_core.testing.run import Tell, applicable, mistaken_exemptions, run, run_check
 from argus_core.testing.subject import Fault, Subject
+
+_WHERE = "the attributes of the test class"
 
 
 class Conformance:
@@ -119,9 +123,9 @@ class Conformance:
             cls=found.cls,
             module=found.module,
             settings=self.settings_for(),
-            symbols=tuple(map(Symbol, self.symbols)),
-            start=self.start,
-            end=self.end,
+            symbols=_symbols(self.symbols),
+            start=_day("start", self.start),
+            end=_day("end", self.end),
             clock=self.clock,
             faults=self.faults(),
             credentials=self.credentials if own.credentials is not base.credentials else None,
@@ -153,6 +157,26 @@ class Conformance:
         wrong = mistaken_exemptions(self.exempt, self.subject())
         if wrong:
             raise Failed("; ".join(wrong))
+
+
+def _symbols(given: Iterable[str]) -> tuple[Symbol, ...]:
+    """The symbols of a test class, in any usual spelling."""
+    if isinstance(given, str):
+        raise PluginError(
+            f"symbols is the text {given!r}", where=_WHERE, fix=f'write symbols = ("{given}",)'
+        )
+    return tuple(map(parse_symbol, given))
+
+
+def _day(name: str, given: Any) -> date | None:
+    """A date of a test class."""
+    if given is None or (isinstance(given, date) and not isinstance(given, datetime)):
+        return given
+    raise PluginError(
+        f"{name} is {given!r}",
+        where=_WHERE,
+        fix=f"write {name} = date(2024, 1, 2), a datetime.date",
+    )
 
 
 def verdict(row: Row) -> None:

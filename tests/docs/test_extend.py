@@ -8,6 +8,7 @@ import io
 import re
 import sys
 import threading
+from contextlib import closing, nullcontext, suppress
 from datetime import date
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -43,6 +44,7 @@ SOURCE = (DOCS / "write-a-source.md").read_text(encoding="utf-8")
 OTHERS = (DOCS / "write-the-others.md").read_text(encoding="utf-8")
 TOKEN = "a-token-of-mine"
 MAOTAI = Symbol("600519.SH")
+JUDGED = {"STR-01", "STR-02", "STR-03", "STR-06", "STR-08"}
 LAST = "code,time,last,prev,lots,kyuan"
 DAYS = "code,day,open,high,low,close,lots,kyuan"
 ROWS = {
@@ -299,6 +301,31 @@ class TestTheRestOfThePage:
         assert isinstance(book, Depth)
         assert (book.symbol, book.quote.price, book.quote.volume) == (MAOTAI, 1700.5, 1234)
         assert gap == Gap(symbols=(MAOTAI,), reason="the connection was lost")
+
+    async def test_pushes_under_the_kit(self, load):
+        cls = load(block(SOURCE, "python", "asyncio.open_connection"), "feed")
+        lines = b"SH600519,2024-01-05T10:00:00,1700.5,1234\nSZ000001,2024-01-05T10:00:00,10.5,7\n"
+
+        async def talk(_, writer):
+            with suppress(OSError), closing(writer):
+                while True:
+                    writer.write(lines)
+                    await writer.drain()
+                    await asyncio.sleep(0.01)
+
+        async with await asyncio.start_server(talk, "127.0.0.1", 0) as server:
+            subject = Subject(
+                plugin="feed",
+                kind="source",
+                cls=cls,
+                settings={"port": server.sockets[0].getsockname()[1]},
+                symbols=(MAOTAI, Symbol("000001.SZ")),
+                feed=nullcontext,
+            )
+            asked = [check for check in GROUPS["stream"] if check.id in JUDGED]
+            asked += [check for check in GROUPS["source"] if check.id == "SRC-01"]
+            report = await asyncio.to_thread(run, subject, checks=asked)
+        assert report.counts()["pass"] == len(JUDGED) + 1, {r.id: r.why for r in report.rows}
 
     def test_the_table_of_errors_says_what_the_classes_say(self):
         section = SOURCE.partition("## Errors to raise")[2].partition("\n## ")[0]

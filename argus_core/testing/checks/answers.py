@@ -34,14 +34,17 @@ _SEALED = ("bars", "factors", "instruments", "ticks")
 
 @check("SRC-01")
 async def possible_facts(subject: Subject) -> None:
-    """The class attributes state possible facts, and at least one dataset is offered.
+    """The class attributes state possible facts, and a dataset or a stream is offered.
 
     The core calculates with them: units, labels, time zone, limits. `periods` holds the vendor's
     own; longer ones are made from 1m and 1d, so one of the two is needed where bars are offered.
     """
     source: Source = subject.make()
     offers = type(source).offers()
-    demand(offers, f"override at least one of the methods {', '.join(DATASETS)}")
+    demand(
+        offers or type(source).pushes(),
+        f"override at least one of the methods {', '.join((*DATASETS, 'subscribe'))}",
+    )
     demand(source.exchanges, "state the `exchanges` that the vendor covers")
     demand(source.kinds, "state the `kinds` of instruments that the vendor covers")
     demand(source.symbols_per_call >= 1, "`symbols_per_call` is at least 1")

@@ -56,7 +56,11 @@ async def within_sessions(subject: Subject) -> None:
             spans = sessions_of(Symbol(name))
             strays = [t for t in frame["time"].dt.time() if not any(_within(t, s) for s in spans)]
             shown = ", ".join(f"{t:%H:%M}" for t in strays[:3])
-            demand(not strays, f"{len(strays)} bars of {name} lie outside its sessions: {shown}")
+            demand(
+                not strays,
+                f"{len(strays)} bars of {name} lie outside its sessions: {shown}; is `timezone` "
+                f"{it.source.timezone!r} true, and `bar_label` {it.source.bar_label!r}?",
+            )
 
 
 @check("SRC-19")

@@ -3,9 +3,25 @@
 import json
 
 import pytest
+from support.distribution import install
 from typer.testing import CliRunner
 
 from argus_cli import app
+
+CHATTY = """
+    from argus_core import Balancer, hookimpl
+
+
+    class Chatty(Balancer):
+        def pick(self, candidates):
+            print("welcome")
+            return candidates[0]
+
+
+    @hookimpl
+    def register_balancer():
+        return Chatty
+"""
 
 
 @pytest.fixture
@@ -31,6 +47,13 @@ def test_a_report_for_programs_and_a_failure_that_counts(argus, monkeypatch):
     assert done.exit_code == 1
     report = json.loads(done.stdout)
     assert [row["id"] for row in report["rows"] if row["verdict"] == "fail"] == ["BAL-04"]
+
+
+def test_what_a_plugin_prints_stands_apart_from_the_report(argus, tmp_path, monkeypatch):
+    install(tmp_path, monkeypatch, dist="chatty", module="chatty", source=CHATTY, entry="chatty")
+    done = argus("chatty", "--json")
+    assert json.loads(done.stdout)["plugin"] == "chatty"
+    assert "welcome" in done.stderr
 
 
 def test_settings_that_nobody_gave_are_asked_for(argus):

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 
 import pytest
 from typer.testing import CliRunner
@@ -66,6 +67,19 @@ def test_a_tolerance_makes_values_of_its_field_equal():
     result = reconcile("--sources", "one,other", *options, symbols="000001.SZ")
     assert not {"open", "high", "close"} & set(result.stdout.split())
     assert "low" in result.stdout.split()
+
+
+def test_what_a_source_prints_stands_apart_from_the_report(monkeypatch):
+    from argus_demo import Demo
+
+    def bars(self, query, answer=Demo.bars):
+        sys.stdout.write("welcome\n")
+        return answer(self, query)
+
+    monkeypatch.setattr(Demo, "bars", bars)
+    result = reconcile("--sources", "one,two", "--json")
+    assert json.loads(result.stdout)["verdict"] == "identical"
+    assert "welcome" in result.stderr
 
 
 def test_json_is_the_whole_report():

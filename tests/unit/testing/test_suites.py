@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import unittest
+from datetime import UTC, datetime
 
 import pytest
 from broken import good
@@ -91,6 +92,27 @@ def test_an_exemption_needs_a_reason_and_a_check():
     assert "BAL-05 needs a reason" in text
     assert "SRC-01 is no check of a balancer" in text
     assert "BAL-99 is no check" in text
+
+
+def test_symbols_may_be_spelled_in_any_usual_way():
+    class Spelled(Good):
+        symbols = ("SH600519", "000001.XSHE")
+
+    assert Spelled().subject().symbols == ("600519.SH", "000001.SZ")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"symbols": "600519.SH"}, 'write symbols = ("600519.SH",)'),
+        ({"start": "2024-01-02"}, "write start = date(2024, 1, 2)"),
+        ({"end": datetime(2024, 1, 2, tzinfo=UTC)}, "write end = date(2024, 1, 2)"),
+    ],
+)
+def test_an_attribute_of_the_wrong_type_is_named(wrong, told):
+    with pytest.raises(PluginError) as caught:
+        type("Wrong", (Good,), wrong)().subject()
+    assert caught.value.fix.startswith(told)
 
 
 def test_a_source_that_does_not_push_has_no_stream_to_judge():

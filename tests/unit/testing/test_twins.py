@@ -78,6 +78,11 @@ def test_a_broken_twin_turns_its_check_red_and_no_other(twin, tmp_path, monkeypa
     assert red.keys() == {twin.check} | twin.also, red
 
 
+def test_minutes_that_are_hours_off_lead_to_the_time_zone():
+    row = run_check(CHECKS["SRC-15"], subject(sources.NaiveUtc))
+    assert "is `timezone` 'Asia/Shanghai' true" in row.why
+
+
 GOOD = (
     (good_source.GoodSource, {}),
     (good.GoodCache, {}),
