@@ -207,7 +207,7 @@ def _origin(entry: EntryPoint) -> tuple[str, str]:
 
 def _read(module: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The kinds that a module registers and the datasets that its package's sources offer."""
-    defined = {
+    defined: dict[str, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef] = {
         node.name: node
         for file in _files(module)
         for node in ast.walk(ast.parse(file.read_bytes(), filename=file.name))
@@ -216,12 +216,22 @@ def _read(module: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     kinds = tuple(kind for kind in KINDS if f"register_{kind}" in defined)
     offers = {
         member.name
-        for node in defined.values()
-        if isinstance(node, ast.ClassDef)
+        for node in _sources([node for node in defined.values() if isinstance(node, ast.ClassDef)])
         for member in node.body
         if isinstance(member, ast.FunctionDef | ast.AsyncFunctionDef)
     }
     return kinds, tuple(name for name in DATASETS if name in offers and "source" in kinds)
+
+
+def _sources(classes: list[ast.ClassDef]) -> list[ast.ClassDef]:
+    """The classes that a source is made of: those derived from one, and what they derive from."""
+    bases = {c.name: {ast.unparse(base).rpartition(".")[2] for base in c.bases} for c in classes}
+    made = {name for name, of in bases.items() if any(base.endswith("Source") for base in of)}
+    while more := {name for name, of in bases.items() if of & made} - made:
+        made |= more
+    while more := set[str]().union(*(bases[name] for name in made)) & bases.keys() - made:
+        made |= more
+    return [node for node in classes if node.name in made]
 
 
 def _files(module: str) -> list[Path]:

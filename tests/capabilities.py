@@ -182,10 +182,26 @@ def page(found: dict[str, tuple[Seen, Any]]) -> str:
     lines += ["", "## Fields, by dataset and kind", ""]
     for what in sorted({what for seen, _ in found.values() for what, _ in seen}):
         lines += _fields(what, found, names)
-    lines += ["## What the stand-ins invent", ""]
+    lines += [
+        "## Exemptions",
+        "",
+        "From checks of the [conformance kit](conformance.md), as the",
+        "[report](conformance-report.md) of its last run has them:",
+        "",
+        *(exemptions() or ["- none"]),
+        "",
+        "## What the stand-ins invent",
+        "",
+    ]
     for title, invented in (("xtquant", xtquant_rows.INVENTED), ("rqdatac", rqdata_rows.INVENTED)):
         lines += [f"- {title}: {sentence}" for sentence in invented]
     return "\n".join(lines) + "\n"
+
+
+def exemptions() -> list[str]:
+    """The lines of the conformance report that tell of an exemption, with its reason."""
+    report = (PAGE.parent / "conformance-report.md").read_text(encoding="utf-8")
+    return [line for line in report.splitlines() if line.startswith("- ") and ", exempt: " in line]
 
 
 def _fields(what: str, found: dict[str, tuple[Seen, Any]], names: list[str]) -> list[str]:

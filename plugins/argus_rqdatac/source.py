@@ -50,6 +50,9 @@ from argus_rqdatac.tables import look_up
 from argus_rqdatac.ticks import read_ticks
 from argus_rqdatac.units import UNITS
 
+_FIRST_QUOTA = 5.0
+"""Seconds after the first question before the quota is asked for, which is no part of any."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -192,8 +195,12 @@ class RqdatacSource(Source):
 
     async def _watch_quota(self) -> None:
         """Ask for the quota now and then, beside the questions and never before one."""
+        pause = _FIRST_QUOTA
         while True:
-            await asyncio.sleep(self.settings.quota_every)
+            await asyncio.sleep(pause)
+            if not self._session.connections:
+                continue  # nobody has asked anything yet, so nothing can have been used
+            pause = self.settings.quota_every
             try:
                 await asyncio.to_thread(self._session.read_quota)
             except LoginFailed:

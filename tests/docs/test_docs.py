@@ -74,7 +74,6 @@ def test_its_commented_tables_are_right_too(tmp_path):
     text = (ROOT / "plugins.toml").read_text(encoding="utf-8")
     text = re.sub(r"^# (?=[\[a-z]\S* ?=|\[)", "", text, flags=re.MULTILINE)
     text = text.replace('default = ["demo"]', 'default = ["tushares"]')
-    text = text.replace('bars = ["tushares", "demo2"]', 'bars = ["tushares"]')
     text = text.replace('plugins = ["open"]            # everybody on this machine\n', "")
     text = text.replace("/run/secrets/tushare_b", str(tmp_path / "token"))
     (tmp_path / "token").write_text("token-b")

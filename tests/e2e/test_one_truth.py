@@ -7,6 +7,7 @@ What v1 answers is compared field by field, in three time zones.
 
 import itertools
 import json
+import os
 from contextlib import ExitStack
 
 import pytest
@@ -111,8 +112,11 @@ def compared(found, questions):
 
 @pytest.mark.parametrize("zone", ZONES)
 def test_recorded_history_is_the_same_from_each(zone, config, tmp_path):
-    found = answers(tmp_path, config, RECORDED, TZ=zone)
-    assert not compared(found, RECORDED)
+    # Everything in one zone, one of each sort in the others; ARGUS_TEST_FULL=1 asks all everywhere.
+    whole = zone == "UTC" or "ARGUS_TEST_FULL" in os.environ
+    questions = RECORDED if whole else [RECORDED[0], *RECORDED[9::3]]
+    found = answers(tmp_path, config, questions, TZ=zone)
+    assert not compared(found, questions)
     rows = found["tushare"][0]["body"]["data"]["600519.SH"]
     assert len(rows) > 2400, "the comparison compares something"
 

@@ -25,7 +25,7 @@ def terms_of(table: SourceTable, cls: type[Source], where: str) -> Limits | None
         given["workers"] = table.workers
     if given:
         raise ConfigError(
-            f"{' and '.join(given)} speak of a worker, but this source runs in the gateway itself",
+            f"{' and '.join(given)}: only a worker has such limits, this source has none",
             where=where,
             fix='add `isolation = "process"`, or leave them out',
         )

@@ -350,8 +350,8 @@ class TestTerms:
     @pytest.mark.parametrize(
         ("cls", "keys", "message"),
         [
-            (Source, {"kill_after": 5}, "kill_after speak of a worker"),
-            (Source, {"workers": 2}, "workers speak of a worker"),
+            (Source, {"kill_after": 5}, "kill_after: only a worker has such limits"),
+            (Source, {"workers": 2}, "workers: only a worker has such limits"),
             (Alone, {"workers": 2}, "'p' allows one login of one account at once"),
             (Twice, {"workers": 3, "isolation": "process"}, "allows 2 logins of one account"),
             (Twice, {"workers": 2, "isolation": "process"}, "cannot be balanced"),
