@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import time
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
@@ -186,7 +187,7 @@ def _zone(name: str) -> Generator[None]:
     """This process in another time zone."""
     before = os.environ.get("TZ")
     os.environ["TZ"] = name
-    time.tzset()
+    _take_over()
     try:
         yield
     finally:
@@ -194,6 +195,12 @@ def _zone(name: str) -> Generator[None]:
             del os.environ["TZ"]
         else:
             os.environ["TZ"] = before
+        _take_over()
+
+
+def _take_over() -> None:
+    """Make the C library read TZ again; Windows has no such call, and skips the check."""
+    if sys.platform != "win32":
         time.tzset()
 
 
