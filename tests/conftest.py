@@ -6,8 +6,14 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 DEFAULT_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+# Enough for every run; HYPOTHESIS_EXAMPLES=1000 looks harder.
+settings.register_profile("suite", max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "60")))
+settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session")

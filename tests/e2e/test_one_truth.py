@@ -111,18 +111,41 @@ def compared(found, questions):
 
 
 @pytest.mark.parametrize("zone", ZONES)
-def test_recorded_history_is_the_same_from_each(zone, config, tmp_path):
-    # Everything in one zone, one of each sort in the others; ARGUS_TEST_FULL=1 asks all everywhere.
-    whole = zone == "UTC" or "ARGUS_TEST_FULL" in os.environ
-    questions = RECORDED if whole else [RECORDED[0], *RECORDED[9::3]]
-    found = answers(tmp_path, config, questions, TZ=zone)
-    assert not compared(found, questions)
-    rows = found["tushare"][0]["body"]["data"]["600519.SH"]
+def test_each_vendor_gives_the_same_answers(zone, vendors, config, tmp_path):
+    """History, kinds without recorded rows, and a day that goes by, in one process for each zone.
+
+    Everything in one zone, one of each sort in the others; ARGUS_TEST_FULL=1 asks all everywhere.
+    """
+    day = rounds(vendors)
+    parts = [RECORDED, RULES, day]
+    if zone != "UTC" and "ARGUS_TEST_FULL" not in os.environ:
+        parts = [[RECORDED[0], *RECORDED[9::3]], [], day[-2:]]
+    asked = [question for part in parts for question in part]
+    # Each vendor is asked everything in turn, and the one before it saw the day go by.
+    asked[0] = asked[0] | {"before": [one.move(LATE) for one in vendors.values()]}
+    found = answers(tmp_path, config, asked, TZ=zone)
+    history, rules, snapshots = (
+        {name: bodies[begin : begin + len(part)] for name, bodies in found.items()}
+        for part, begin in zip(
+            parts, itertools.accumulate(map(len, parts), initial=0), strict=False
+        )
+    )
+    assert not compared(history, parts[0])
+    rows = history["tushare"][0]["body"]["data"]["600519.SH"]
     assert len(rows) > 2400, "the comparison compares something"
+    assert not compared(rules, parts[1])
+    if parts[1]:
+        nights_belong_to_the_next_session(rules)
+    without_a_book(snapshots, parts[2])
+    assert not compared(snapshots, parts[2])
+    if parts[2] is day:
+        prices = {a["body"]["data"]["600519.SH"]["price"] for a in snapshots["rqdatac"][:10:2]}
+        assert len(prices) == len(INSTANTS), "the day went by"
 
 
-def test_snapshots_are_the_same_all_day_long(vendors, config, tmp_path):
-    rounds = [
+def rounds(vendors):
+    """The questions about the running day, at one instant after another."""
+    asked = [
         question | {"before": [one.move(instant) for one in vendors.values()]}
         for instant in INSTANTS
         for question in SNAPSHOTS
@@ -130,22 +153,20 @@ def test_snapshots_are_the_same_all_day_long(vendors, config, tmp_path):
     for lots, instant in itertools.product((False, True), STAR_INSTANTS):
         counted = (vendors["xtquant"].control, {"set": {"star_lots": lots}})
         before = [counted, *(one.move(instant) for one in vendors.values())]
-        rounds.append(STAR | {"before": before})
-    found = answers(tmp_path, config, rounds, TZ="America/New_York")
-    for number, question in enumerate(rounds):
+        asked.append(STAR | {"before": before})
+    return asked
+
+
+def without_a_book(found, questions):
+    """Take Tushare out of the questions about books, which it refuses."""
+    for number, question in enumerate(questions):
         if question["name"] == "full":
             status = found["tushare"][number]["status"]
             assert status == 501, "Tushare has no order book"
             found["tushare"][number] = found["rqdatac"][number]
-    assert not compared(found, rounds)
-    latest = [a["body"]["data"] for a in found["rqdatac"][: len(INSTANTS) * 2 : len(SNAPSHOTS)]]
-    prices = {quotes["600519.SH"]["price"] for quotes in latest}
-    assert len(prices) == len(INSTANTS), "the day went by"
 
 
-def test_kinds_without_recorded_rows_follow_the_same_rules(config, tmp_path):
-    found = answers(tmp_path, config, RULES, TZ="America/New_York")
-    assert not compared(found, RULES)
+def nights_belong_to_the_next_session(found):
     for name in PLUGINS:
         steel, oil = (
             next(iter(answer["body"]["data"].values())) for answer in found[name][: len(FRIDAY)]
