@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests" / "vendors" / "xtquant_site"), str(ROOT / "tests")]
 
 import polars as pl  # noqa: E402
+from conftest import DEFAULT_DATA  # noqa: E402
 from support.vendors import SECRETS, vendor  # noqa: E402
 from vendors import rqdata_rows, xtquant_rows  # noqa: E402
 
@@ -34,7 +35,7 @@ from argus_core.model.ask import Ask, Deadline  # noqa: E402
 from argus_core.model.query import FactorsQuery, HistoryQuery, ListingsQuery  # noqa: E402
 
 PAGE = ROOT / "docs" / "extend" / "capabilities.md"
-DATA = Path(os.environ.get("ARGUS_TEST_DATA", ROOT.parent / "shared" / "data"))
+DATA = Path(os.environ.get("ARGUS_TEST_DATA", DEFAULT_DATA))
 VENDORS = ("tushare", "xtquant", "rqdatac")
 NOW = "2024-06-28T15:30:00"
 PATIENCE = 60

@@ -14,10 +14,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT)]
 
+from conftest import DEFAULT_DATA  # noqa: E402
+
 from argus_core.testing import PluginConformance, Report  # noqa: E402
 
 PAGE = ROOT / "docs" / "extend" / "conformance-report.md"
-DATA = Path(os.environ.get("ARGUS_TEST_DATA", ROOT.parent / "shared" / "data"))
+DATA = Path(os.environ.get("ARGUS_TEST_DATA", DEFAULT_DATA))
 MARKS = {"pass": "yes", "fail": "**NO**", "skip": "–", "exempt": "exempt"}
 INTRO = """# Conformance report
 
