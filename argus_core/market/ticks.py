@@ -9,7 +9,6 @@ The canonical series of a symbol is one frame in order of time: ``time`` (aware,
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Final
 
 import polars as pl
@@ -18,6 +17,7 @@ from argus_core.errors import BadData
 from argus_core.extend.source import Rows
 from argus_core.extend.units import Units
 from argus_core.market import calendar
+from argus_core.market.bars import Normalised
 from argus_core.market.frames import to_frame
 from argus_core.market.inference import inferred_from_bars
 from argus_core.market.kinds import kind_of
@@ -32,21 +32,9 @@ _SIDES: Final = tuple((side, number) for number in range(1, 6) for side in ("bid
 _COUNTED: Final = ("volume", *(f"{side}_volume{number}" for side, number in _SIDES))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NormalisedTicks:
-    """The series by symbol, the symbols that cannot be true, what was done, how coarse it is."""
-
-    series: Mapping[str, pl.DataFrame]
-    faults: Mapping[str, str] = field(default_factory=dict[str, str])
-    steps: tuple[str, ...] = ()
-    resolution: Mapping[str, Mapping[str, float]] = field(
-        default_factory=dict[str, Mapping[str, float]]
-    )
-
-
 def normalise_ticks(
     rows: Rows, *, query: TicksQuery, units: tuple[Units, ...], timezone: str
-) -> NormalisedTicks:
+) -> Normalised:
     """The canonical snapshots of every symbol of ``query`` that ``rows`` hold.
 
     :class:`BadData` if the rows as a whole cannot be read.
@@ -70,7 +58,7 @@ def normalise_ticks(
         series[symbol] = scaled.drop("symbol")
         if rough := resolution(rule):
             coarse[symbol] = rough
-    return NormalisedTicks(series=series, faults=faults, steps=tuple(steps), resolution=coarse)
+    return Normalised(series=series, faults=faults, steps=tuple(steps), resolution=coarse)
 
 
 def _placed(frame: pl.DataFrame, query: TicksQuery, timezone: str) -> pl.DataFrame:
