@@ -87,6 +87,10 @@ class Normalised:
         default_factory=dict[str, Mapping[str, float]]
     )
     """Per symbol, the fields that the vendor counts more coarsely than a share and a cent."""
+    proved: int = 0
+    """Rows whose turnover ÷ volume lies in [low, high]."""
+    off: int = 0
+    """Rows outside of it by less than a factor of two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +158,8 @@ def normalise_bars(
         faults=reading.faults,
         steps=_steps(reading),
         resolution={s: steps for s, steps in reading.resolution.items() if s in series},
+        proved=sum(proof.proved for proof in reading.proofs),
+        off=sum(proof.off for proof in reading.proofs),
     )
 
 

@@ -57,6 +57,10 @@ class Reading:
     resolution: Mapping[str, Mapping[str, float]] = field(
         default_factory=dict[str, Mapping[str, float]]
     )
+    proved: int = 0
+    """Bars whose turnover ÷ volume lies in [low, high]."""
+    off: int = 0
+    """Bars outside of it by less than a factor of two."""
 
     @property
     def disproved(self) -> frozenset[str]:
@@ -174,6 +178,8 @@ def _bars(query: BarsQuery, reply: Any, source: Source, now: datetime) -> Readin
         faults={**read.faults},
         steps=read.steps,
         resolution=read.resolution,
+        proved=read.proved,
+        off=read.off,
     )
 
 
