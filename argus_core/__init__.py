@@ -22,7 +22,7 @@ from argus_core.errors import (
 from argus_core.extend.alerter import Alert, Alerter
 from argus_core.extend.authenticator import Authenticator, Presented, Principal
 from argus_core.extend.balancer import Balancer, Candidate
-from argus_core.extend.cache import Cache, CacheStats
+from argus_core.extend.cache import Cache, CacheStats, Heard, Lease
 from argus_core.extend.jobs import Job, Jobs
 from argus_core.extend.source import Push, Rows, Settings, Source
 from argus_core.extend.units import Units
@@ -88,11 +88,13 @@ __all__ = [
     "Exchange",
     "FactorsQuery",
     "Gap",
+    "Heard",
     "Instrument",
     "InstrumentsQuery",
     "Job",
     "Jobs",
     "Kind",
+    "Lease",
     "Level",
     "ListingsQuery",
     "LoginFailed",

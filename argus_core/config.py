@@ -21,6 +21,14 @@ from argus_core.extend.isolation import Isolation
 from argus_core.extend.source import DATASETS
 from argus_core.model.period import Period
 from argus_core.model.symbol import Exchange
+from argus_core.tables import (
+    DEFAULT_RULES,
+    CacheRule,
+    HistoryTable,
+    Table,
+    WarmupTable,
+    rules_of,
+)
 from argus_core.telemetry.mistakes import as_table, made, nearest, unknown
 
 _RULES = "_rules"
@@ -31,12 +39,6 @@ _ENVIRONMENT = {
     "QMT_DATA_AGENT_PORT": "port",
     "ARGUS_PORT": "port",
 }
-
-
-class Table(BaseModel):
-    """A table whose keys are all known to the core."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class PluginTable(BaseModel):
@@ -190,6 +192,9 @@ class Config(Table):
     pools: dict[str, PoolTable] = Field(default_factory=dict)
     routes: Routes = Routes()
     caches: dict[str, PluginTable] = Field(default_factory=dict)
+    cache_rules: dict[str, CacheRule] = Field(default_factory=lambda: dict(DEFAULT_RULES))
+    history: HistoryTable | None = None
+    warmup: WarmupTable | None = None
     alerters: dict[str, PluginTable] = Field(default_factory=dict)
     where: str = "plugins.toml"
     directory: Path = Path()
@@ -213,8 +218,11 @@ class Config(Table):
         except tomllib.TOMLDecodeError as error:
             raise ConfigError(f"not valid TOML: {error}", where=str(path)) from None
         config = cls.parse(table, environ, where=str(path), directory=path.parent)
-        data_dir = path.parent / config.server.data_dir
-        return config.with_server(data_dir=data_dir)
+        if config.history is not None:
+            place = path.parent / config.history.path
+            history = config.history.model_copy(update={"path": place})
+            config = config.model_copy(update={"history": history})
+        return config.with_server(data_dir=path.parent / config.server.data_dir)
 
     @classmethod
     def parse(
@@ -240,6 +248,9 @@ class Config(Table):
             pools=_each(PoolTable, given, "pools", where),
             routes=Routes.parse(given.get("routes", {}), where),
             caches=_each(PluginTable, given, "caches", where),
+            cache_rules=_cache_rules(given, environ, where),
+            history=_one(HistoryTable, given, "history", where),
+            warmup=_one(WarmupTable, given, "warmup", where),
             alerters=_each(PluginTable, given, "alerters", where),
             where=where,
             directory=directory,
@@ -264,7 +275,7 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 def _tables(table: Mapping[str, Any], where: str) -> dict[str, dict[str, Any]]:
     """The top level of the file, where each key is a table that the core knows."""
-    known = ["server", "auth", "routes", *_NAMED]
+    known = ["server", "auth", "routes", "cache_rules", "history", "warmup", *_NAMED]
     for key in table:
         if key not in known:
             fix = "known tables: " + ", ".join(known)
@@ -286,6 +297,36 @@ def _each(
             )
         tables[name] = made(kind, value, f"{where}, [{section}.{name}]")
     return tables
+
+
+def _one(
+    kind: type[_Model], given: Mapping[str, dict[str, Any]], section: str, where: str
+) -> _Model | None:
+    """The table ``[section]``, ``None`` where the file has none."""
+    return made(kind, given[section], f"{where}, [{section}]") if section in given else None
+
+
+def _cache_rules(
+    given: Mapping[str, dict[str, Any]], environ: Mapping[str, str], where: str
+) -> dict[str, CacheRule]:
+    """The rule of each group of datasets: the defaults, with what the operator says instead."""
+    tables = given.get("cache_rules", {})
+    for name, table in tables.items():
+        place = f"{where}, [cache_rules.{name}]"
+        if name not in DEFAULT_RULES:
+            fix = "name a rule: " + ", ".join(DEFAULT_RULES)
+            raise ConfigError(unknown(name, list(DEFAULT_RULES)), where=place, fix=fix)
+        as_table(table, place)
+    merged = rules_of(tables, _default_ttl(environ))
+    return {
+        name: made(CacheRule, table, f"{where}, [cache_rules.{name}]")
+        for name, table in merged.items()
+    }
+
+
+def _default_ttl(environ: Mapping[str, str]) -> Any:
+    """The life of the latest data that the environment sets, if it does."""
+    return environ.get("CACHE_TTL_DEFAULT") or None
 
 
 def _unfit(name: str) -> str | None:

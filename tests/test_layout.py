@@ -21,15 +21,17 @@ FLOORS = [
     {"errors", "clock", "model"},
     {"extend"},
     {"market", "hookspecs"},
+    {"tables"},
     {"config", "plugins", "telemetry"},
-    {"routing", "caching"},
+    {"routing", "caching", "history"},
     {"assembly", "answers"},
+    {"past"},
     {"series", "renames", "outcomes", "checks"},
-    {"quality"},
+    {"quality", "warmup"},
     {"gateway"},
     {"testing"},
 ]
-VALUES = {"BARS", "FACTORS", "TICKS", "SHANGHAI", "Rows", "Push"}
+VALUES = {"BARS", "FACTORS", "TICKS", "SHANGHAI", "Rows", "Push", "Heard"}
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 
 

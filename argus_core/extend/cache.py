@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -10,6 +10,9 @@ from pydantic import BaseModel
 
 from argus_core.clock import Clock
 from argus_core.extend.source import Settings
+
+Heard = Callable[[bytes | None], None]
+"""Takes a message of another process; ``None`` says that some may have been missed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,14 +23,29 @@ class CacheStats:
     bytes: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Who fetches a key, and once that is over what its holder left to say."""
+
+    owner: str
+    note: bytes | None = None
+    """``None`` while the lease is held; afterwards the holder's last word."""
+
+
 class Cache:
     """One tier. Keys are text, values are opaque bytes; a miss is simply absent.
 
     Raise :class:`CacheError` when the store fails: the gateway treats it as a miss, never as an
-    error of the request.
+    error of the request, and rests the tier for a while.
+
+    A tier that several processes share may also override :meth:`publish` and :meth:`listen`
+    together, and :meth:`lease`, :meth:`settle` and :meth:`leases` together; what is not overridden
+    is not offered, and the gateway does without.
     """
 
     Settings: ClassVar[type[BaseModel]] = Settings
+    persistent: ClassVar[bool] = False
+    """True if what it holds lies on this machine's disk and outlives the process."""
 
     def __init__(self, name: str, settings: Any, clock: Clock) -> None:
         self.name = name
@@ -35,7 +53,7 @@ class Cache:
         self.clock = clock
 
     async def open(self) -> None:
-        """Return when the tier can be used."""
+        """Return when the tier can be used. A store that is away now but may come is no error."""
 
     async def close(self) -> None:
         """Release everything; safe to call twice."""
@@ -52,6 +70,57 @@ class Cache:
         """Remove every key that starts so; return how many entries and bytes went."""
         raise NotImplementedError
 
+    async def delete_many(self, keys: Iterable[str]) -> tuple[int, int]:
+        """Remove exactly these keys; return how many entries and bytes went."""
+        raise NotImplementedError
+
+    async def purge(self) -> tuple[int, int]:
+        """Remove what has expired; how many entries and bytes went, none if it does so itself."""
+        return 0, 0
+
     async def stats(self) -> CacheStats:
         """What the tier holds now."""
         raise NotImplementedError
+
+    async def publish(self, message: bytes) -> None:
+        """Send a short message to every other process that listens on the same store."""
+        raise NotImplementedError
+
+    async def listen(self, heard: Heard) -> None:
+        """Hand over the messages of others until cancelled; connects again by itself.
+
+        ``heard`` is called with each message, and with ``None`` each time that the connection
+        stands anew, because messages may have been lost meanwhile. Messages of this instance
+        itself need not be left out.
+        """
+        raise NotImplementedError
+
+    async def lease(self, keys: Iterable[str], owner: str, seconds: float) -> Mapping[str, str]:
+        """Take those keys that nobody holds, for ``seconds``; who holds each key now.
+
+        A lease that ran out or was settled is free. Leases live apart from the values: a key may
+        have both, and :meth:`delete_prefix` leaves leases alone.
+        """
+        raise NotImplementedError
+
+    async def settle(self, keys: Iterable[str], owner: str, note: bytes, seconds: float) -> None:
+        """End ``owner``'s leases of these keys and leave a ``note`` for ``seconds``.
+
+        Leases of others stay as they are.
+        """
+        raise NotImplementedError
+
+    async def leases(self, keys: Iterable[str]) -> Mapping[str, Lease]:
+        """The leases of these keys that are held, and those settled whose note still stands."""
+        raise NotImplementedError
+
+    @classmethod
+    def speaks(cls) -> bool:
+        """True if this class overrides :meth:`publish` and :meth:`listen`."""
+        return cls.publish is not Cache.publish and cls.listen is not Cache.listen
+
+    @classmethod
+    def lends(cls) -> bool:
+        """True if this class overrides the three methods of leases."""
+        methods = ("lease", "settle", "leases")
+        return all(getattr(cls, name) is not getattr(Cache, name) for name in methods)
