@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib import util
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pluggy
 from pydantic import BaseModel, ValidationError
@@ -22,9 +22,11 @@ from argus_core.extend.alerter import Alerter
 from argus_core.extend.authenticator import Authenticator
 from argus_core.extend.balancer import Balancer
 from argus_core.extend.cache import Cache
+from argus_core.extend.paths import placed
 from argus_core.extend.source import DATASETS, Source
 from argus_core.telemetry.mistakes import explain, nearest
 from argus_core.telemetry.secrets import Secrets
+from argus_core.telemetry.shapes import secret, shape_of
 
 KINDS: Mapping[str, type] = {
     "source": Source,
@@ -122,16 +124,39 @@ class Plugins:
 def read_settings(
     cls: type[Any], table: Mapping[str, Any], *, where: str, secrets: Secrets
 ) -> BaseModel:
-    """The plugin's settings from its table, secrets looked up; errors name the key."""
+    """The plugin's settings from its table, secrets looked up; errors name the key.
+
+    A field with ``json_schema_extra={"environment": "NAME"}`` is set by that variable, where it
+    is set, whatever stands in the table.
+    """
     model: type[BaseModel] = cls.Settings
-    values = secrets.looked_up(table, model, where)
+    overridden = _overridden(model, secrets.environ)
+    if overridden:
+        where += f", with {', '.join(overridden)} of the environment"
+    values = secrets.looked_up({**table, **dict(overridden.values())}, model, where)
     try:
         settings = model.model_validate(values)
     except ValidationError as error:
         # A plugin's own validator may have put the value into its message.
         raise secrets.redacted(explain(error, where, model)) from None
     secrets.remember(settings)
-    return settings
+    # An authenticator's relative paths start at the data_dir, which it is given.
+    return settings if issubclass(cls, Authenticator) else placed(settings, secrets.directory)
+
+
+def _overridden(
+    model: type[BaseModel], environ: Mapping[str, str]
+) -> dict[str, tuple[str, str | dict[str, str]]]:
+    """The variables that are set now, each with the key of the table that it sets, and to what."""
+    found: dict[str, tuple[str, str | dict[str, str]]] = {}
+    for name, field in model.model_fields.items():
+        extra = field.json_schema_extra
+        variable = cast("Any", extra).get("environment") if isinstance(extra, dict) else None
+        if isinstance(variable, str) and environ.get(variable, "").strip():
+            hidden = any(map(secret, shape_of(field.annotation)))
+            value = {"env": variable} if hidden else environ[variable]
+            found[variable] = (field.alias or name, value)
+    return found
 
 
 def _entry_point(name: str, where: str) -> EntryPoint:

@@ -47,6 +47,9 @@ class Cache:
     persistent: ClassVar[bool] = False
     """True if what it holds lies on this machine's disk and outlives the process."""
 
+    instant: ClassVar[bool] = False
+    """True if it holds everything in this process' memory, so that no call of it ever waits."""
+
     def __init__(self, name: str, settings: Any, clock: Clock) -> None:
         self.name = name
         self.settings = settings
@@ -98,8 +101,9 @@ class Cache:
     async def lease(self, keys: Iterable[str], owner: str, seconds: float) -> Mapping[str, str]:
         """Take those keys that nobody holds, for ``seconds``; who holds each key now.
 
-        A lease that ran out or was settled is free. Leases live apart from the values: a key may
-        have both, and :meth:`delete_prefix` leaves leases alone.
+        A lease that ran out or was settled is free; one that ``owner`` holds already is prolonged,
+        so that a holder who works longer keeps it and one who died loses it. Leases live apart
+        from the values: a key may have both, and :meth:`delete_prefix` leaves leases alone.
         """
         raise NotImplementedError
 

@@ -59,6 +59,7 @@ class Settings(BaseModel):
     A text below a field is its description in the documentation.
     Type secrets as ``pydantic.SecretStr``; they are then accepted only as ``{ env = "NAME" }`` or
     ``{ file = "path" }`` and never appear in a log.
+    A relative ``pathlib.Path`` starts at the directory of the file that the table stands in.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
@@ -95,6 +96,11 @@ class Source:
     """The most symbols in one call; longer lists are split."""
     max_concurrency: int = 8
     """The most calls under way at once."""
+    calls_per_minute: int | None = None
+    """The most calls a minute that the account allows; None where the vendor states none.
+
+    An instance may take it from its settings. Warm-up keeps it.
+    """
     simulated: ClassVar[bool] = False
     """True if the data are invented; such a source never shares a route with a live one."""
     isolation: ClassVar[Literal["none", "process"]] = "none"
@@ -121,6 +127,13 @@ class Source:
     def report(self) -> Mapping[str, str | int | float | bool | None]:
         """What operators should see of the session: versions, quota, logins. Must not block."""
         return {}
+
+    def calls_made(self) -> int | None:
+        """How often the vendor has been called so far, as it counts; None: once a question.
+
+        Override it where one question may take several calls, so that warm-up can keep the pace.
+        """
+        return None
 
     def quotes(self, query: QuotesQuery) -> Iterable[Quote] | Awaitable[Iterable[Quote]]:
         """The latest quote of each symbol. Volumes and turnovers in the vendor's units."""

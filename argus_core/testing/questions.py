@@ -16,6 +16,7 @@ from argus_core.clock import Clock
 from argus_core.errors import ArgusError, NotOffered, Preparing
 from argus_core.extend.source import Source
 from argus_core.market.normalise import Reading, normalise
+from argus_core.market.ranges import bounds
 from argus_core.model.period import Period
 from argus_core.model.query import (
     BarsQuery,
@@ -28,7 +29,6 @@ from argus_core.model.query import (
 )
 from argus_core.model.symbol import Symbol
 from argus_core.routing.threads import Threads
-from argus_core.series import bounds
 from argus_core.testing import candidates
 from argus_core.testing.check import Skipped, skip
 from argus_core.testing.fields import fields_in

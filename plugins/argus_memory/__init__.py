@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
@@ -12,6 +13,8 @@ from argus_memory.backend import MemoryBackend
 from argus_memory.store import ByteStore
 
 MEBIBYTE = 1024 * 1024
+PURGED_AT_ONCE = 10_000
+"""Entries that a purge looks at before others have their turn: a millisecond or two."""
 
 
 class MemorySettings(Settings):
@@ -30,6 +33,7 @@ class Memory(Cache):
     """
 
     Settings: ClassVar[type[BaseModel]] = MemorySettings
+    instant = True
 
     def __init__(self, name: str, settings: Any, clock: Clock) -> None:
         super().__init__(name, settings, clock)
@@ -40,9 +44,13 @@ class Memory(Cache):
         return MemoryBackend(self._store)
 
     async def get_many(self, keys: Iterable[str]) -> Mapping[str, bytes]:
-        """The values of those keys that are present and not expired."""
-        read = self._store.read
-        return {key: value for key in keys if (value := read(key)) is not None}
+        """The values of those keys that are present and not expired.
+
+        Each is the very object that was stored, if that was ``bytes``, at every reading: whoever
+        remembers what he made of it can tell by identity that it is still the same. The clock is
+        read once.
+        """
+        return self._store.read_many(keys)
 
     async def set_many(self, values: Mapping[str, bytes], ttl: float) -> None:
         """Store all values for ``ttl`` seconds, replacing what was there."""
@@ -52,6 +60,19 @@ class Memory(Cache):
     async def delete_prefix(self, prefix: str) -> tuple[int, int]:
         """Remove every key that starts so; how many live entries and bytes went."""
         return self._store.remove_prefix(prefix)
+
+    async def delete_many(self, keys: Iterable[str]) -> tuple[int, int]:
+        """Remove exactly these keys; how many live entries and bytes went."""
+        return self._store.remove_many(keys)
+
+    async def purge(self) -> tuple[int, int]:
+        """Remove what has expired; how many entries and bytes went. Others run meanwhile."""
+        entries = freed = 0
+        for some in self._store.slices(PURGED_AT_ONCE):
+            n, size = self._store.purge(some)
+            entries, freed = entries + n, freed + size
+            await asyncio.sleep(0)
+        return entries, freed
 
     async def stats(self) -> CacheStats:
         """What is held now, including what has expired and was not asked for since."""

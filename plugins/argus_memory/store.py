@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from argus_core import Clock
@@ -55,6 +56,23 @@ class ByteStore:
         self._entries.move_to_end(key)
         return entry.value
 
+    def read_many(self, keys: Iterable[str]) -> dict[str, bytes]:
+        """The values of those keys that :meth:`read` would find, at one reading of the clock."""
+        now = self._clock.monotonic()
+        find, touch = self._entries.get, self._entries.move_to_end
+        found: dict[str, bytes] = {}
+        for key in keys:
+            entry = find(key)
+            if entry is None:
+                continue
+            value, expires, _ = entry
+            if now < expires:
+                touch(key)
+                found[key] = value
+            else:
+                self._drop(key)
+        return found
+
     def holds(self, key: str) -> bool:
         """True if :meth:`read` would find a value; the entry grows no younger."""
         return self._live(key) is not None
@@ -92,13 +110,30 @@ class ByteStore:
         self._drop(key)
         return live
 
+    def remove_many(self, keys: Iterable[str]) -> tuple[int, int]:
+        """Drop these entries; how many were alive, and their bytes."""
+        now = self._clock.monotonic()
+        dropped = [entry for key in keys if (entry := self._drop(key)) is not None]
+        live = [entry.size for entry in dropped if now < entry.expires]
+        return len(live), sum(live)
+
     def remove_prefix(self, prefix: str) -> tuple[int, int]:
         """Drop every entry whose key starts so; how many were alive, and their bytes."""
+        return self.remove_many([key for key in self._entries if key.startswith(prefix)])
+
+    def slices(self, size: int) -> Iterator[Sequence[str]]:
+        """The keys of now in parts of that size, least used first; some may be gone by then."""
+        keys = list(self._entries)
+        return (keys[start : start + size] for start in range(0, len(keys), size))
+
+    def purge(self, keys: Iterable[str]) -> tuple[int, int]:
+        """Drop those of the keys that have expired; how many were there, and their bytes."""
         now = self._clock.monotonic()
         entries = freed = 0
-        for key in [key for key in self._entries if key.startswith(prefix)]:
-            entry = self._drop(key)
-            if entry is not None and now < entry.expires:
+        for key in keys:
+            entry = self._entries.get(key)
+            if entry is not None and now >= entry.expires:
+                self._drop(key)
                 entries += 1
                 freed += entry.size
         return entries, freed

@@ -96,6 +96,14 @@ class GoodCache(Cache):
         gone = [self.entries.pop(key) for key in list(self.entries) if key.startswith(prefix)]
         return len(gone), sum(len(value) for value, _ in gone)
 
+    async def delete_many(self, keys):
+        gone = [self.entries.pop(key) for key in set(keys) & self.entries.keys()]
+        return len(gone), sum(len(value) for value, _ in gone)
+
+    async def purge(self):
+        now = time.monotonic()
+        return await self.delete_many([k for k, (_, ends) in self.entries.items() if now >= ends])
+
     async def stats(self):
         return CacheStats(entries=len(self.entries), bytes=self.size())
 
@@ -104,8 +112,9 @@ CACHE_TROUBLE = Trouble()
 
 
 class SharedCache(GoodCache):
-    """The same, over a store that all instances share, as a server's is."""
+    """The same, over a store that all instances share, as a server's or a file is."""
 
+    persistent = True
     store: OrderedDict[str, tuple[bytes, float]]
 
     def __init__(self, name, settings, clock) -> None:

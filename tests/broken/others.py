@@ -16,6 +16,7 @@ from broken.good import (
     GoodAuthenticator,
     GoodBalancer,
     GoodCache,
+    SharedCache,
 )
 from broken.twin import Twin
 
@@ -91,6 +92,41 @@ class ForeignCacheError(GoodCache):
     def check(self):
         if self.trouble.now:
             raise ConnectionError("the store is gone")
+
+
+class KeysArePrefixes(GoodCache):
+    async def delete_many(self, keys):
+        gone = [await self.delete_prefix(key) for key in keys]
+        return sum(entries for entries, _ in gone), sum(size for _, size in gone)
+
+
+class CountsTheAsked(GoodCache):
+    async def delete_many(self, keys):
+        keys = [*keys]
+        _, freed = await super().delete_many(keys)
+        return len(keys), freed
+
+
+class PurgesAll(GoodCache):
+    async def purge(self):
+        return await self.delete_prefix("")
+
+
+class PurgesNothing(GoodCache):
+    async def purge(self):
+        now = time.monotonic()
+        sizes = [len(value) for value, ends in self.entries.values() if now >= ends]
+        return len(sizes), sum(sizes)
+
+
+class Forgetful(GoodCache):
+    persistent = True
+
+
+class BeginsAnew(SharedCache):
+    async def open(self):
+        for key, (value, _) in [*self.entries.items()]:
+            self.entries[key] = (value, time.monotonic() + 60)
 
 
 class Fake(GoodBalancer):
@@ -234,6 +270,12 @@ TWINS = (
     Twin("CCH-10", NoCount),
     Twin("CCH-11", ForeignCacheError),
     Twin("CCH-12", GoodCache, options={"shared": True}),
+    Twin("CCH-13", KeysArePrefixes),
+    Twin("CCH-13", CountsTheAsked),
+    Twin("CCH-14", PurgesAll),
+    Twin("CCH-14", PurgesNothing),
+    Twin("CCH-15", Forgetful),
+    Twin("CCH-15", BeginsAnew),
     Twin("BAL-01", Fake, frozenset({"BAL-02", "BAL-08"})),
     Twin("BAL-02", FirstComers),
     Twin("BAL-03", Sorts),

@@ -19,6 +19,7 @@ from argus_core.testing.checks import (
     minutes,
     plugins,
     reference,
+    shared_caches,
     streams,
     workers,
 )
@@ -36,7 +37,7 @@ GROUPS: Final = MappingProxyType(
             *(reference.CHECKS, conduct.CHECKS, workers.CHECKS, faults.CHECKS),
         ),
         "stream": streams.CHECKS,
-        "cache": caches.CHECKS,
+        "cache": _in_order(caches.CHECKS, shared_caches.CHECKS),
         "balancer": balancers.CHECKS,
         "authenticator": authenticators.CHECKS,
         "alerter": alerters.CHECKS,

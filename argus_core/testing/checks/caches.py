@@ -53,14 +53,13 @@ class Tier:
 @asynccontextmanager
 async def tier(subject: Subject) -> AsyncGenerator[Tier]:
     """An open tier; what it was given is removed again, as far as it can."""
-    cache: Cache = subject.make()
-    opened = Tier(cache)
+    opened = Tier(subject.make())
     try:
-        await cache.open()
+        await opened.cache.open()
         yield opened
-        await cache.delete_prefix(opened.prefix)
+        await opened.cache.delete_prefix(opened.prefix)
     finally:
-        await cache.close()
+        await opened.cache.close()
 
 
 @check("CCH-01")
@@ -265,6 +264,68 @@ async def shared_store(subject: Subject) -> None:
         demand(found.get(it.key("shared")) == b"1", "another instance does not see the value")
 
 
+@check("CCH-13")
+async def exact_deletion(subject: Subject) -> None:
+    """`delete_many` removes exactly these keys, and counts those that were there.
+
+    A key is no prefix: what only begins like it stays. No keys are a valid question.
+    """
+    async with tier(subject) as it:
+        names = ("a", "ab", "b", "A", "c")
+        for name in names:
+            await it.put(name, b"12345")
+        asked = [it.key(name) for name in ("a", "c", "c", "never")]
+        entries, freed = await it.cache.delete_many(iter(asked))
+        left = [name for name in names if await it.get(name) is not None]
+        demand(left == ["ab", "b", "A"], f"after deleting a and c there are {left}, not ab, b, A")
+        demand(entries == 2, f"it says that {entries} entries went; it were 2")  # noqa: PLR2004
+        demand(freed > 0, f"it says that {freed} bytes went")
+        for keys in ([], asked):
+            none = await it.cache.delete_many(keys)
+            demand(tuple(none) == (0, 0), f"nothing was deleted, and it says {none}")
+
+
+@check("CCH-14")
+async def purged_expiry(subject: Subject) -> None:
+    """`purge` removes what has expired and nothing else, and counts it.
+
+    A tier that drops such entries by itself has nothing to do and says (0, 0).
+    """
+    async with tier(subject) as it:
+        await it.put("long", b"12345")
+        for name in ("short", "shorter"):
+            await it.put(name, b"12345", _SHORT)
+        await asyncio.sleep(_LATER)
+        entries, freed = await it.cache.purge()
+        demand(await it.get("long") == b"12345", "it removed an entry that had not expired")
+        # In a store that others use too, more may have expired meanwhile.
+        right = entries == 2 or (subject.shared and entries > 2) or entries == 0  # noqa: PLR2004
+        demand(right, f"it says that {entries} entries went; 2 had expired")
+        demand((entries > 0) == (freed > 0), f"it says: {entries} entries of {freed} bytes")
+        if not subject.shared:
+            again = await it.cache.purge()
+            demand(tuple(again) == (0, 0), f"nothing was left to purge, and it says {again}")
+
+
+@check("CCH-15")
+async def kept_over_restart(subject: Subject) -> None:
+    """What a `persistent` tier holds is there again after it was closed and another opened.
+
+    Skipped unless the class says `persistent = True`.
+    """
+    if not subject.cls.persistent:
+        skip("it does not say that it is persistent")
+    async with tier(subject) as it:
+        await it.put("kept", b"1")
+        await it.put("short", b"1", _SHORT)
+        await it.cache.close()
+        it.cache = subject.make()
+        await it.cache.open()
+        demand(await it.get("kept") == b"1", "a value did not outlive its instance")
+        await asyncio.sleep(_LATER)
+        demand(await it.get("short") is None, f"a ttl of {_SHORT} s began anew with the instance")
+
+
 CHECKS: tuple[Check, ...] = (
     same_bytes,
     absent_misses,
@@ -278,4 +339,7 @@ CHECKS: tuple[Check, ...] = (
     true_stats,
     lost_store,
     shared_store,
+    exact_deletion,
+    purged_expiry,
+    kept_over_restart,
 )

@@ -250,6 +250,36 @@ def test_a_secret_file_without_a_secret_is_refused(tmp_path, content, text):
     assert caught.value.where == f"{WHERE} token"
 
 
+class Legacy(Source):
+    class Settings(Settings):
+        port: int | None = Field(default=None, json_schema_extra={"environment": "OLD_PORT"})
+        token: SecretStr = Field(
+            default=SecretStr("none"), json_schema_extra={"environment": "OLD_TOKEN"}
+        )
+        shown: str = Field(default="", json_schema_extra={"examples": ["OLD_PORT"]})
+
+
+def test_a_field_that_names_a_variable_is_set_by_it_over_the_table():
+    given = {"OLD_PORT": "7000", "OLD_TOKEN": "abcdef"}
+    settings, known = read({"port": 6000}, given, cls=Legacy)
+    assert settings.port == 7000
+    assert settings.token.get_secret_value() == "abcdef"
+    assert known == {"abcdef"}, "a port is no secret: messages may name it"
+
+
+@pytest.mark.parametrize("environ", [{}, {"OLD_PORT": ""}, {"OLD_PORT": "  "}])
+def test_a_variable_that_is_not_set_leaves_the_table_alone(environ):
+    settings, _ = read({"port": 6000}, environ, cls=Legacy)
+    assert settings.port == 6000
+    assert read({}, environ, cls=Legacy)[0].port is None
+
+
+def test_a_variable_with_nonsense_is_named_in_the_error():
+    with pytest.raises(ConfigError, match="port") as caught:
+        read({}, {"OLD_PORT": "many"}, cls=Legacy)
+    assert caught.value.where == f"{WHERE}, with OLD_PORT of the environment"
+
+
 class Login(BaseModel):
     model_config = {"extra": "forbid"}
     user: str

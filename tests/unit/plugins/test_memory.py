@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import tracemalloc
 from collections import OrderedDict
 
@@ -74,6 +75,56 @@ class TestTier:
         assert (await cache.delete_prefix(""))[0] == 1
         stats = await cache.stats()
         assert (stats.entries, stats.bytes) == (0, 0)
+
+    async def test_exactly_the_keys_that_are_named_are_deleted(self, cache, clock):
+        await cache.set_many({"q": b"1", "q:1": b"22", "r": b"3"}, ttl=50)
+        await cache.set_many({"old": b"gone"}, ttl=1)
+        clock.advance(1)
+        counted = size_of("q", b"1") + size_of("r", b"3")
+        assert await cache.delete_many(iter(["q", "r", "r", "old", "never"])) == (2, counted)
+        assert await cache.get_many(["q", "q:1", "r"]) == {"q:1": b"22"}
+        assert (await cache.stats()).bytes == size_of("q:1", b"22")
+
+    async def test_purge_removes_what_expired_and_lets_others_run(self, cache, clock, monkeypatch):
+        monkeypatch.setattr("argus_memory.PURGED_AT_ONCE", 10)
+        old = {f"old{n}": b"x" * n for n in range(95)}
+        await cache.set_many(old, ttl=5)
+        await cache.set_many({"new": b"1"}, ttl=50)
+        clock.advance(5)
+        purging = asyncio.create_task(cache.purge())
+        await asyncio.sleep(0)
+        assert (await cache.stats()).entries == 86
+        await cache.set_many({"old94": b"again", "later": b""}, ttl=5)
+        del old["old94"]
+        assert await purging == (94, sum(size_of(key, value) for key, value in old.items()))
+        assert await cache.get_many(["new", "old94", "later"]) == {
+            "new": b"1",
+            "old94": b"again",
+            "later": b"",
+        }
+        assert await cache.purge() == (0, 0)
+
+    async def test_the_very_object_that_was_stored_comes_out_each_time(self, cache):
+        value = b"a quote" * 50
+        await cache.set_many({"a": value}, ttl=50)
+        for _ in range(3):
+            assert (await cache.get_many(["a"]))["a"] is value
+
+    async def test_reading_many_reads_the_clock_once(self):
+        class Counting(TestClock):
+            reads = 0
+
+            def monotonic(self):
+                self.reads += 1
+                return super().monotonic()
+
+        clock = Counting()
+        cache = build(clock)
+        keys = [str(n) for n in range(100)]
+        await cache.set_many(dict.fromkeys(keys, b"1"), ttl=50)
+        clock.reads = 0
+        assert len(await cache.get_many(keys)) == 100
+        assert clock.reads == 1
 
     async def test_max_mb_bounds_the_bytes(self, clock):
         cache = build(clock, max_mb=0.5)
@@ -199,6 +250,29 @@ class Model(RuleBasedStateMachine):
             assert self.store.read(key) is None
             self.model.pop(key, None)
 
+    @rule(wanted=st.lists(keys))
+    def read_many(self, wanted):
+        alive = {key: self.model[key][0] for key in wanted if self._alive(key)}
+        assert self.store.read_many(wanted) == alive
+        for key in wanted:
+            if self._alive(key):
+                self.model.move_to_end(key)
+            else:
+                self.model.pop(key, None)
+
+    @rule(wanted=st.sets(keys))
+    def remove_many(self, wanted):
+        self._removed(wanted, self.store.remove_many(wanted))
+
+    @rule()
+    def purge(self):
+        dead = [key for key in self.model if not self._alive(key)]
+        sizes = [size_of(key, self.model.pop(key)[0]) for key in dead]
+        assert self.store.purge(["a", "ab", "abc", "b", "bc", "c", "股"]) == (
+            len(sizes),
+            sum(sizes),
+        )
+
     @rule(key=keys)
     def look(self, key):
         assert self.store.holds(key) is self._alive(key)
@@ -221,11 +295,13 @@ class Model(RuleBasedStateMachine):
     @rule(prefix=st.sampled_from(["", "a", "ab", "b", "z", "股"]))
     def remove_prefix(self, prefix):
         hit = [key for key in self.model if key.startswith(prefix)]
-        alive = [key for key in hit if self._alive(key)]
-        freed = sum(size_of(key, self.model[key][0]) for key in alive)
-        assert self.store.remove_prefix(prefix) == (len(alive), freed)
-        for key in hit:
-            del self.model[key]
+        self._removed(hit, self.store.remove_prefix(prefix))
+
+    def _removed(self, keys, counted):
+        alive = [key for key in keys if self._alive(key)]
+        assert counted == (len(alive), sum(size_of(key, self.model[key][0]) for key in alive))
+        for key in keys:
+            self.model.pop(key, None)
 
     @rule(seconds=st.integers(1, 15))
     def wait(self, seconds):

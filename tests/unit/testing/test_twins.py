@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from broken import good, good_source, others, plugins, sources, streams
+from broken import good, good_source, others, plugins, shared_caches, sources, streams
 from broken.subjects import subject
 from broken.twin import Twin
 from support.workers import publish
@@ -24,13 +24,17 @@ from argus_core.testing.checks import (
     workers,
 )
 from argus_core.testing.checks import plugins as plugin_checks
+from argus_core.testing.checks import shared_caches as shared_cache_checks
 from argus_core.testing.checks import streams as stream_checks
 
-TWINS: tuple[Twin, ...] = (*plugins.TWINS, *sources.TWINS, *streams.TWINS, *others.TWINS)
+TWINS: tuple[Twin, ...] = (
+    *(*plugins.TWINS, *sources.TWINS, *streams.TWINS, *others.TWINS),
+    *shared_caches.TWINS,
+)
 CHECKS = {one.id: one for checks in GROUPS.values() for one in checks}
 ROOMS = (
     *(alerters, answers, authenticators, balancers, bars, books, caches, conduct, faults),
-    *(minutes, reference, workers, plugin_checks, stream_checks),
+    *(minutes, reference, workers, plugin_checks, stream_checks, shared_cache_checks),
 )
 SLOW = {"SRC-40", "PLG-01", "PLG-05", "PLG-08", "STR-04", "STR-05"}
 """Checks that take their time: only their own twins meet them."""
@@ -49,8 +53,10 @@ def _shorten(monkeypatch):
     monkeypatch.setattr(stream_checks, "_QUIET", 0.2)
     monkeypatch.setattr(stream_checks, "_GRACE", 0.1)
     monkeypatch.setattr(plugin_checks, "_SETTLING", 0.2)
-    monkeypatch.setattr(caches, "_SHORT", 0.2)
-    monkeypatch.setattr(caches, "_LATER", 0.25)
+    for room in (caches, shared_cache_checks):
+        monkeypatch.setattr(room, "_SHORT", 0.2)
+        monkeypatch.setattr(room, "_LATER", 0.25)
+    monkeypatch.setattr(shared_cache_checks, "_PATIENCE", 0.5)
 
 
 def neighbours(twin: Twin):
@@ -87,6 +93,7 @@ GOOD = (
     (good_source.GoodSource, {}),
     (good.GoodCache, {}),
     (good.SharedCache, {"shared": True}),
+    (shared_caches.Exchange, {"shared": True}),
     (good.GoodBalancer, {}),
     (good.GoodAuthenticator, {}),
     (good.GoodAlerter, {}),
