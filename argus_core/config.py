@@ -12,15 +12,13 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeVar, cast
+from typing import Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from argus_core.errors import ConfigError
 from argus_core.extend.isolation import Isolation
-from argus_core.extend.source import DATASETS
-from argus_core.model.period import Period
-from argus_core.model.symbol import Exchange
+from argus_core.routes import Routes
 from argus_core.tables import (
     DEFAULT_RULES,
     CacheRule,
@@ -31,7 +29,6 @@ from argus_core.tables import (
 )
 from argus_core.telemetry.mistakes import as_table, made, nearest, unknown
 
-_RULES = "_rules"
 _NAMED = ("sources", "pools", "caches", "alerters")
 _LONGEST_NAME = 64
 _ENVIRONMENT = {
@@ -39,6 +36,7 @@ _ENVIRONMENT = {
     "QMT_DATA_AGENT_PORT": "port",
     "ARGUS_PORT": "port",
 }
+_DEFAULT_TTL = "CACHE_TTL_DEFAULT"
 
 
 class PluginTable(BaseModel):
@@ -132,55 +130,6 @@ class PoolTable(Table):
             if not 0 < weight <= 1000:  # noqa: PLR2004
                 raise ValueError(f"the weight of {name!r} must be more than 0, at most 1000")
         return self
-
-
-class RouteRule(Table):
-    """A finer route: used where every condition that it states holds."""
-
-    markets: frozenset[Exchange] = Field(
-        default=frozenset(), description="Exchanges; empty means all."
-    )
-    periods: frozenset[Period] = Field(
-        default=frozenset(), description="Bar periods; empty means all."
-    )
-    pools: tuple[str, ...] = Field(min_length=1, description="Pools, in failover order.")
-
-
-_ROUTE = cast("type[tuple[str, ...]]", Annotated[tuple[str, ...], Field(min_length=1)])
-
-
-class Routes(Table):
-    """Failover order: for each dataset the pools to ask, best first."""
-
-    default: tuple[str, ...] = ()
-    by_dataset: dict[str, tuple[str, ...]] = Field(default_factory=dict)
-    rules: dict[str, tuple[RouteRule, ...]] = Field(default_factory=dict)
-
-    @classmethod
-    def parse(cls, table: Mapping[str, Any], where: str) -> Routes:
-        """The routes of the ``[routes]`` table, whose keys are ``default``, datasets and rules."""
-        known = ["default", *DATASETS, *(name + _RULES for name in DATASETS)]
-        place = f"{where}, [routes]"
-        lists: dict[str, tuple[str, ...]] = {}
-        rules: dict[str, tuple[RouteRule, ...]] = {}
-        for key, value in table.items():
-            if key not in known:
-                fix = "name a dataset: " + ", ".join(known)
-                raise ConfigError(unknown(key, known), where=place, fix=fix)
-            if key.endswith(_RULES):
-                rules[key.removesuffix(_RULES)] = tuple(_rules(key, value, where))
-            else:
-                lists[key] = made(_ROUTE, value, place, key)
-        default = lists.pop("default", ())
-        return cls(default=default, by_dataset=lists, rules=rules)
-
-    def all_routes(self) -> Iterable[tuple[str, tuple[str, ...]]]:
-        """Every route with the key that defines it."""
-        yield "default", self.default
-        yield from self.by_dataset.items()
-        for dataset, rules in self.rules.items():
-            for rule in rules:
-                yield dataset + _RULES, rule.pools
 
 
 class Config(Table):
@@ -324,9 +273,20 @@ def _cache_rules(
     }
 
 
-def _default_ttl(environ: Mapping[str, str]) -> Any:
+def _default_ttl(environ: Mapping[str, str]) -> float | None:
     """The life of the latest data that the environment sets, if it does."""
-    return environ.get("CACHE_TTL_DEFAULT") or None
+    given = environ.get(_DEFAULT_TTL)
+    if not given:
+        return None
+    rule = {**DEFAULT_RULES["LATEST_DATA"].model_dump(), "ttl": given}
+    try:
+        return made(CacheRule, rule, "the environment").ttl
+    except ConfigError as error:
+        raise ConfigError(
+            f"{_DEFAULT_TTL}={given!r}: " + error.message.removeprefix("ttl: "),
+            where="the environment",
+            fix=f"give seconds, such as {_DEFAULT_TTL}=3, or unset it",
+        ) from None
 
 
 def _unfit(name: str) -> str | None:
@@ -337,17 +297,6 @@ def _unfit(name: str) -> str | None:
     if any(unicodedata.category(c) in {"Cc", "Cf", "Cs", "Zl", "Zp"} for c in name):
         return "holds a control character"
     return None
-
-
-def _rules(key: str, value: object, where: str) -> Iterable[RouteRule]:
-    if not isinstance(value, list | tuple):
-        raise ConfigError(
-            f"{key} must be a list of tables",
-            where=f"{where}, [routes]",
-            fix=f"write [[routes.{key}]] above the keys of each rule",
-        )
-    for number, rule in enumerate(cast("list[Any]", value), 1):
-        yield made(RouteRule, rule, f"{where}, [[routes.{key}]] number {number}")
 
 
 def _with_default_route(config: Config) -> Config:

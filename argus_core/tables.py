@@ -15,6 +15,7 @@ RuleName = Literal["LATEST_DATA", "HISTORY_DATA", "BASIC_INFO"]
 Priority = Literal["high", "medium", "low"]
 
 _DAY = 86400.0
+_LONGEST = 366 * _DAY
 
 
 class Table(BaseModel):
@@ -28,6 +29,7 @@ class CacheRule(Table):
 
     ttl: float = Field(
         gt=0,
+        le=_LONGEST,
         allow_inf_nan=False,
         description="Seconds of life while the market may change the value.",
     )
@@ -42,18 +44,21 @@ class CacheRule(Table):
     stale_while_revalidate: float = Field(
         default=0.0,
         ge=0,
+        le=_LONGEST,
         allow_inf_nan=False,
         description="Seconds after its life for which a value is served, flagged, and refreshed.",
     )
     stale_if_error: float = Field(
         default=0.0,
         ge=0,
+        le=_LONGEST,
         allow_inf_nan=False,
         description="Seconds after its life for which it is served, flagged, if no source answers.",
     )
     negative_ttl: float = Field(
         default=30.0,
         ge=0,
+        le=_LONGEST,
         allow_inf_nan=False,
         description="Seconds for which it is remembered that no source has something; 0: never.",
     )
@@ -134,12 +139,12 @@ class WarmupTable(Table):
     @classmethod
     def _canonical(cls, given: tuple[str, ...]) -> tuple[str, ...]:
         try:
-            return tuple(str(parse_symbol(text)) for text in given)
+            return tuple(dict.fromkeys(str(parse_symbol(text)) for text in given))
         except BadParameter as error:
             raise ValueError(error.message) from None
 
 
-def rules_of(given: dict[str, dict[str, Any]], ttl: Any) -> dict[str, dict[str, Any]]:
+def rules_of(given: dict[str, dict[str, Any]], ttl: float | None) -> dict[str, dict[str, Any]]:
     """The tables ``[cache_rules.NAME]`` over the defaults; ``ttl`` replaces LATEST_DATA's own."""
     merged = {name: rule.model_dump() for name, rule in DEFAULT_RULES.items()}
     if ttl is not None:

@@ -20,11 +20,12 @@ from pydantic_core import PydanticUndefined
 
 import argus_core
 from argus_core import errors, hookspecs
-from argus_core.config import AuthTable, PluginTable, PoolTable, RouteRule, ServerTable
+from argus_core.config import AuthTable, PluginTable, PoolTable, ServerTable
 from argus_core.config import SourceTable as Sources
 from argus_core.extend.source import DATASETS, Source
 from argus_core.model.frames import BARS, FACTORS, TICKS, Column
 from argus_core.plugins import KINDS, Plugins, installed
+from argus_core.routes import RouteRule
 from argus_core.testing import document
 
 DOCS = Path(__file__).parent
@@ -325,6 +326,10 @@ def error_table() -> Iterator[str]:
         yield _row(cls)
     for cls in (errors.AllSourcesFailed, errors.NotReady, errors.DeadlineExceeded):
         yield _row(cls)
+    yield (
+        f"| `{errors.CacheError.code}` | {errors.CacheError.status} | "
+        "A cache or the archive failed at what an operator asked of it. |"
+    )
     yield "| `NOT_ACCEPTABLE` | 406 | No format that `Accept` allows is offered. |"
     yield "| `METHOD_NOT_ALLOWED` | 405 | The path exists, but not with this method. |"
     yield "| `INTERNAL_ERROR` | 500 | A fault of Argus itself; the trace id finds it in the log. |"

@@ -153,9 +153,10 @@ def revoke(
 
 
 def _keeper(path: Path) -> KeyKeeper:
-    from argus_core.config import Config, Routes
+    from argus_core.config import Config
     from argus_core.errors import ConfigError
     from argus_core.gateway import Gateway
+    from argus_core.routes import Routes
 
     config = Config.load(path, os.environ)
     # Only the authenticators are built: making a key needs no vendor's token.

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from argus_core.config import Config
 from argus_core.errors import ConfigError
+from argus_core.tables import DEFAULT_RULES
 
 GOOD = """
 [server]
@@ -177,6 +178,35 @@ def test_loopback(tmp_path, host, loopback):
         ("[pools]\nx = 3", "must be a table", "[pools.x]"),
         ("[pools.p]\nsources = 'a'", 'write sources = ["a"]', "[pools.p]"),
         ("[pools.p]\nsources = ['a']\nweights = 5", "weights must be a table", "[pools.p]"),
+        ("[cache_rules.LATEST]\nttl = 3", "did you mean 'LATEST_DATA'", "[cache_rules.LATEST]"),
+        ("cache_rules = 5", "must be a table", "[cache_rules]"),
+        ("[cache_rules]\nBASIC_INFO = 5", "must be a table", "[cache_rules.BASIC_INFO]"),
+        ("[cache_rules.BASIC_INFO]\ntll = 3", "did you mean 'ttl'", "[cache_rules.BASIC_INFO]"),
+        ("[cache_rules.BASIC_INFO]\nttl = 0", "ttl: ", "[cache_rules.BASIC_INFO]"),
+        ("[cache_rules.BASIC_INFO]\nttl = nan", "ttl: ", "[cache_rules.BASIC_INFO]"),
+        ("[cache_rules.BASIC_INFO]\nttl = 1e300", "ttl: ", "[cache_rules.BASIC_INFO]"),
+        ("[cache_rules.BASIC_INFO]\nttl = 'long'", "ttl: ", "[cache_rules.BASIC_INFO]"),
+        ("[cache_rules.BASIC_INFO]\nmax_size = 0", "max_size: ", "[cache_rules.BASIC_INFO]"),
+        (
+            "[cache_rules.BASIC_INFO]\nlevel = 'L4'",
+            "'L1', 'L2' or 'L3'",
+            "[cache_rules.BASIC_INFO]",
+        ),
+        ("[cache_rules.BASIC_INFO]\npriority = 1", "priority: ", "[cache_rules.BASIC_INFO]"),
+        ("[cache_rules.BASIC_INFO]\nstale_if_error = -1", "stale_if_error", "BASIC_INFO"),
+        ("[cache_rules.BASIC_INFO]\nstale_while_revalidate = inf", "stale_while", "BASIC_INFO"),
+        ("[cache_rules.BASIC_INFO]\nnegative_ttl = -1", "negative_ttl", "BASIC_INFO"),
+        ("[history]\npth = 'x'", "did you mean 'path'", "[history]"),
+        ("[history]\nsettle_hours = 49", "settle_hours: ", "[history]"),
+        ("[history]\nsilent_days = -1", "silent_days: ", "[history]"),
+        ("history = 'here'", "must be a table", "[history]"),
+        ("[warmup]\nsymbol = ['600519.SH']", "did you mean 'symbols'", "[warmup]"),
+        ("[warmup]\nsymbols = '600519.SH'", 'symbols = ["600519.SH"]', "[warmup]"),
+        ("[warmup]\nsymbols = ['sh600519', 'teapot!']", "'teapot!'", "[warmup]"),
+        ("[warmup]\nsymbols = ['000001']", "000001.SH (index), 000001.SZ (stock)", "[warmup]"),
+        ("[warmup]\ndatasets = ['quote']", "datasets, item 1", "[warmup]"),
+        ("[warmup]\nperiods = ['1d', '2m']", "periods, item 2", "[warmup]"),
+        ("[warmup]\nminutes_before_open = 0", "minutes_before_open: ", "[warmup]"),
     ],
 )
 def test_mistakes_name_what_where_and_how(tmp_path, text, says, where):
@@ -231,11 +261,67 @@ def test_a_configuration_knows_its_directory(tmp_path):
     assert load(tmp_path, GOOD).directory == tmp_path
 
 
+def test_the_rules_of_the_caches_are_the_defaults_with_what_the_file_says(tmp_path):
+    assert load(tmp_path, GOOD).cache_rules == DEFAULT_RULES
+    text = (
+        "[cache_rules.LATEST_DATA]\nttl = 7\nlevel = 'L1'\n[cache_rules.BASIC_INFO]\nmax_size = 9"
+    )
+    rules = load(tmp_path, text).cache_rules
+    latest, basic = DEFAULT_RULES["LATEST_DATA"], DEFAULT_RULES["BASIC_INFO"]
+    assert rules["LATEST_DATA"] == latest.model_copy(update={"ttl": 7.0, "level": "L1"})
+    assert rules["BASIC_INFO"] == basic.model_copy(update={"max_size": 9})
+    assert rules["HISTORY_DATA"] == DEFAULT_RULES["HISTORY_DATA"]
+
+
+@pytest.mark.parametrize(
+    ("text", "given", "ttl"),
+    [
+        ("", "7.5", 7.5),
+        ("", "", 3),
+        ("[cache_rules.LATEST_DATA]\nmax_size = 9", "7", 7),
+        # A default is what holds where the file says nothing.
+        ("[cache_rules.LATEST_DATA]\nttl = 9", "7", 9),
+    ],
+)
+def test_the_environment_sets_the_default_life_of_the_latest_data(tmp_path, text, given, ttl):
+    rules = load(tmp_path, text, {"CACHE_TTL_DEFAULT": given}).cache_rules
+    assert rules["LATEST_DATA"].ttl == ttl
+    assert rules["HISTORY_DATA"] == DEFAULT_RULES["HISTORY_DATA"]
+    assert rules["BASIC_INFO"] == DEFAULT_RULES["BASIC_INFO"]
+    assert DEFAULT_RULES["LATEST_DATA"].ttl == 3
+
+
+@pytest.mark.parametrize("given", ["soon", "0", "-3", "nan", "inf", "1e300", " "])
+@pytest.mark.parametrize("text", ["", "[cache_rules.LATEST_DATA]\nttl = 9"])
+def test_a_life_in_the_environment_that_is_none_is_refused_by_name(tmp_path, text, given):
+    with pytest.raises(ConfigError, match="CACHE_TTL_DEFAULT") as caught:
+        load(tmp_path, text, {"CACHE_TTL_DEFAULT": given})
+    assert caught.value.where == "the environment"
+    assert "CACHE_TTL_DEFAULT=3" in caught.value.fix
+
+
+def test_the_archive_lies_beside_the_file_or_where_it_says(tmp_path):
+    assert load(tmp_path, GOOD).history is None
+    kept = load(tmp_path, "[history]").history
+    assert kept.path == tmp_path / "data" / "history"
+    assert (kept.settle_hours, kept.silent_days, kept.verify) == (3, 4, True)
+    assert load(tmp_path, "[history]\npath = 'a/b'").history.path == tmp_path / "a" / "b"
+    away = tmp_path.parent / "elsewhere"
+    assert load(tmp_path, f"[history]\npath = '{away.as_posix()}'").history.path == away
+
+
+def test_symbols_to_warm_may_be_spelled_as_usual(tmp_path):
+    assert load(tmp_path, GOOD).warmup is None
+    text = "[warmup]\nsymbols = ['sh600519', 'RB2410.SHFE', '600519.XSHG', '000001.SZ']"
+    assert load(tmp_path, text).warmup.symbols == ("600519.SH", "rb2410.SHFE", "000001.SZ")
+
+
 KNOWN = [
     *("server", "auth", "sources", "pools", "routes", "caches", "alerters", "host", "port"),
     *("data_dir", "plugins", "plugin", "enabled", "required", "balancer", "weights", "default"),
     *("bars", "quotes", "bars_rules", "markets", "periods", "a", "b", "p", "open", "where"),
-    *("environ", "directory"),
+    *("environ", "directory", "cache_rules", "history", "warmup", "LATEST_DATA", "ttl", "level"),
+    *("path", "settle_hours", "symbols", "datasets", "days"),
 ]
 KEYS = st.sampled_from(KNOWN) | st.text(max_size=3)
 SCALARS = (
@@ -272,6 +358,13 @@ TABLES = st.fixed_dictionaries(
         )
         | VALUES,
         "caches": NAMED | VALUES,
+        "cache_rules": st.dictionaries(
+            st.sampled_from(["LATEST_DATA", "BASIC_INFO", "a"]),
+            st.dictionaries(KEYS, VALUES, max_size=3) | VALUES,
+            max_size=2,
+        ),
+        "history": st.dictionaries(KEYS, VALUES, max_size=3) | VALUES,
+        "warmup": st.fixed_dictionaries({}, optional={"symbols": VALUES, "days": VALUES}) | VALUES,
     },
 )
 

@@ -21,7 +21,7 @@ from argus_core import (
     QuotesQuery,
     SectorsQuery,
 )
-from argus_core.config import Routes
+from argus_core.routes import Routes
 from argus_core.routing.pool import Member, Pool, RouteTable
 
 SH, SZ, RB = symbols("600519.SH", "000001.SZ", "rb2410.SHFE")
