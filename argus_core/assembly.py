@@ -8,11 +8,11 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from argus_core.caching.level import Level
 from argus_core.clock import Clock
 from argus_core.config import Config, PluginTable, SourceTable
 from argus_core.errors import ConfigError, PluginError
 from argus_core.extend.authenticator import Authenticator
-from argus_core.extend.cache import Cache
 from argus_core.extend.source import Source
 from argus_core.plugins import Plugins, read_settings
 from argus_core.routing.node import Node
@@ -31,7 +31,7 @@ class Parts:
 
     nodes: Mapping[str, Node]
     routes: RouteTable
-    caches: tuple[Cache, ...]
+    levels: tuple[Level, ...]
     authenticators: tuple[Authenticator, ...]
     alerts: Alerts
     plugins: Plugins
@@ -49,7 +49,7 @@ def assemble(config: Config, *, clock: Clock, random: Random) -> Parts:
     return Parts(
         nodes=nodes,
         routes=routes,
-        caches=tuple(builder.each("cache", "caches", config.caches)),
+        levels=tuple(builder.levels()),
         authenticators=tuple(builder.authenticators()),
         alerts=alerts,
         plugins=builder.plugins,
@@ -71,6 +71,12 @@ class _Builder:
             where = f"{self.config.where}, [{table}.{name}]"
             cls = self.plugins.load(kind, entry.plugin, where)
             yield self.make(cls, name, entry.settings, where)
+
+    def levels(self) -> Iterable[Level]:
+        """The cache tiers in the order of the file."""
+        caches = self.each("cache", "caches", self.config.caches)
+        for number, cache in enumerate(caches, 1):
+            yield Level(number, cache, self.config.caches[cache.name].plugin, self.clock)
 
     def make(self, cls: type[Any], name: str, table: Mapping[str, Any], where: str) -> Any:
         settings = read_settings(cls, table, where=where, secrets=self.secrets)
@@ -126,6 +132,7 @@ class _Builder:
             table=self.secrets.looked_up(table.settings, cls.Settings, where),
             beat=terms.beat,
             heartbeat_lost=terms.heartbeat_lost,
+            directory=str(self.config.directory),
         )
         return isolated(cls)(
             start,

@@ -41,9 +41,10 @@ async def check(parts: Parts, *, clock: Clock, redactor: Redactor) -> list[Check
         source = node.source
         steps = (source.open, source.ping, source.close)
         tasks.append(examiner.run("source", node.name, node.plugin, steps))
-    for cache in parts.caches:
+    for level in parts.levels:
+        cache = level.cache
         calls = (cache.open, cache.stats, cache.close)
-        tasks.append(examiner.run("cache", cache.name, type(cache).__module__, calls))
+        tasks.append(examiner.run("cache", cache.name, level.plugin, calls))
     return list(await asyncio.gather(*tasks))
 
 

@@ -15,7 +15,6 @@ from typing import Any, Self
 
 import polars as pl
 
-from argus_core.answers import Answers
 from argus_core.assembly import assemble
 from argus_core.checks import Check, check
 from argus_core.clock import Clock
@@ -29,7 +28,9 @@ from argus_core.errors import (
     PluginError,
 )
 from argus_core.extend.authenticator import Authenticator, Presented, Principal
+from argus_core.keeping import Keeping
 from argus_core.market import calendar, sectors
+from argus_core.market.ranges import bounds
 from argus_core.model.answer import Answer, Provenance
 from argus_core.model.ask import Ask
 from argus_core.model.period import Period
@@ -51,17 +52,20 @@ from argus_core.model.symbol import Exchange, Symbol
 from argus_core.outcomes import Outcomes, identified
 from argus_core.plugins import offering
 from argus_core.quality.desk import Quality
-from argus_core.quality.trusted import TrustedTiers
 from argus_core.renames import Renames
 from argus_core.routing.router import Router
 from argus_core.routing.status import SourceStatus, status_of
-from argus_core.series import Series, bounds
+from argus_core.series import Series
+from argus_core.tables import HistoryTable
 from argus_core.telemetry.redact import Redactor
+from argus_core.warmup.run import Warmup
 
 log = logging.getLogger("argus")
 
 OFFLINE_CALENDAR = "exchange_calendars"
 """What answers name as the source of trading dates that no configured source knew."""
+OFFLINE = "this gateway is offline"
+"""Why no source of an offline gateway is asked."""
 OPENING = 60.0
 """Seconds that a source may take to open."""
 MEND = "mend the cause, or set `required = false` to start without it"
@@ -76,29 +80,58 @@ class Gateway:
     """
 
     def __init__(
-        self, config: Config, *, clock: Clock | None = None, random: Random | None = None
+        self,
+        config: Config,
+        *,
+        clock: Clock | None = None,
+        random: Random | None = None,
+        offline: bool = False,
     ) -> None:
         self.config = config
         self.clock = clock or Clock()
-        self._parts = assemble(config, clock=self.clock, random=random or Random())
+        self.offline = offline
+        random = random or Random()
+        self._parts = assemble(config, clock=self.clock, random=random)
         self._redactor = Redactor(self._parts.secrets)
-        self._tiers = TrustedTiers(self._parts.caches, self.clock, self._parts.nodes)
         self._router = Router(self._parts.routes, clock=self.clock, redactor=self._redactor)
-        self._answers = Answers(self._router, self._tiers)
-        self._series = Series(self._answers, self._parts.nodes.values(), self.clock)
+        self._kept = Keeping(
+            config, self._parts, self._router, clock=self.clock, random=random, offline=offline
+        )
+        self._answers = self._kept.answers
+        self._series = Series(self._kept.past, self._parts.nodes.values(), self.clock)
         self._outcomes = Outcomes(self._answers)
         self._renames = Renames(self._answers, self.clock)
         self.quality = Quality(
-            self._parts.nodes, renames=self._renames, clock=self.clock, redactor=self._redactor
+            self._parts.nodes,
+            renames=self._renames,
+            clock=self.clock,
+            redactor=self._redactor,
+            archive=self._kept.archive,
+        )
+        self.cache = self._kept.desk
+        self.warmup = Warmup(
+            self,
+            nodes=self._parts.nodes.values(),
+            table=config.warmup,
+            rules=self._kept.rules,
+            clock=self.clock,
+            most_asked=self._kept.asked.most_asked,
+            settle_hours=(config.history or HistoryTable()).settle_hours,
+            lasting=self._kept.lasting,
         )
         self._opened: list[Any] = []
         self._entered = False
         self.started: datetime | None = None
 
     @classmethod
-    def from_toml(cls, path: str | Path, environ: Mapping[str, str] = os.environ) -> Gateway:
-        """The gateway that a plugins.toml describes; :class:`ConfigError` if it cannot be."""
-        return cls(Config.load(Path(path), environ))
+    def from_toml(
+        cls, path: str | Path, environ: Mapping[str, str] = os.environ, *, offline: bool = False
+    ) -> Gateway:
+        """The gateway that a plugins.toml describes; :class:`ConfigError` if it cannot be.
+
+        An ``offline`` one opens no source: it answers from what lies on this machine's disk.
+        """
+        return cls(Config.load(Path(path), environ), offline=offline)
 
     # -- life ---------------------------------------------------------------------------------
 
@@ -114,9 +147,10 @@ class Gateway:
         self._entered = True
         self.started = self.clock.now()
         try:
-            for cache in self._parts.caches:
-                self._opened.append(cache)
-                await cache.open()
+            for level in self._kept.levels:
+                self._opened.append(level.cache)
+                await level.cache.open()
+            await self._kept.open()
             # Building the offline calendar takes a second, which no request should wait for; it
             # changes the process' warning filters for that second, so no thread may do it.
             calendar.preload()
@@ -125,6 +159,8 @@ class Gateway:
             ended = await asyncio.gather(*opening, return_exceptions=True)
             for failure in filter(None, ended):
                 raise failure  # noqa: TRY301 - so that what did open is closed below
+            warms = self.config.warmup is not None and not self.offline
+            self._kept.start(*([self.warmup.daily(self._kept.claim)] if warms else []))
         except BaseException:
             await self._close()
             raise
@@ -140,6 +176,8 @@ class Gateway:
 
     async def _open(self, name: str) -> None:
         node = self._parts.nodes[name]
+        if self.offline:
+            node.down = OFFLINE
         if node.down is not None:
             return
         self._opened.append(node.source)
@@ -162,7 +200,7 @@ class Gateway:
             self._parts.alerts.tell(name, "down", reason)
 
     async def _close(self) -> None:
-        await self._answers.aclose()
+        await self._kept.aclose()
         await self._parts.alerts.aclose()
         while self._opened:
             part = self._opened.pop()

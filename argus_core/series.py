@@ -11,22 +11,22 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import polars as pl
 
-from argus_core.answers import Answers
 from argus_core.clock import SHANGHAI, Clock
 from argus_core.errors import ArgusError, BadData, NotOffered, TooLarge
 from argus_core.market import calendar
 from argus_core.market.history import base_range, history_frame
 from argus_core.market.kinds import kind_of
+from argus_core.market.ranges import bars_query
 from argus_core.market.resample import base_period
 from argus_core.market.sessions import sessions_of
 from argus_core.model.answer import Answer, Failure, merged
 from argus_core.model.ask import Ask
 from argus_core.model.period import Adjust, Period
-from argus_core.model.query import BarsQuery, FactorsQuery, HistoryQuery
+from argus_core.model.query import FactorsQuery, HistoryQuery, Query
 from argus_core.model.symbol import Kind, Symbol
 from argus_core.routing.node import Node
 
@@ -42,14 +42,20 @@ _BARS_A_DAY = 240
 _MOST_DAYS = {Period.W1: 5, Period.MON1: 23}
 _CLOSE = time(15)
 _DAYS_BACK = 20
-_NIGHT_DAYS = timedelta(days=3)
-_NIGHT_OPENS = time(20)
+
+
+class Fetches(Protocol):
+    """Finds raw bars and factors: in the archive, in the caches, at the sources."""
+
+    async def fetch(self, query: Query, ask: Ask) -> Answer[Any]:
+        """The answer; keys that no source has are left out."""
+        ...
 
 
 class Series:
-    """Answers history queries from the bars and factors that :class:`Answers` finds."""
+    """Answers history queries from raw bars and factors."""
 
-    def __init__(self, answers: Answers, nodes: Iterable[Node], clock: Clock) -> None:
+    def __init__(self, answers: Fetches, nodes: Iterable[Node], clock: Clock) -> None:
         self._answers = answers
         self._clock = clock
         periods = [n.source.periods for n in nodes if n.down is None and "bars" in n.offers]
@@ -136,7 +142,7 @@ class Series:
         start, end = base_range(query)
         if base.intraday:
             start = _session_before(start)
-        answer = await self._answers.fetch(_bars_query(query.symbols, base, start, end), ask)
+        answer = await self._answers.fetch(bars_query(query.symbols, base, start, end), ask)
         orphans = tuple(
             Symbol(symbol)
             for symbol, frame in answer.data.items()
@@ -148,7 +154,7 @@ class Series:
         before = start - timedelta(days=_DAYS_BACK)
         try:
             earlier = await self._answers.fetch(
-                _bars_query(orphans, base, before, start - timedelta(days=1)), ask
+                bars_query(orphans, base, before, start - timedelta(days=1)), ask
             )
         except ArgusError:
             return answer  # the first change stays unknown, which null says
@@ -284,20 +290,6 @@ def _session_before(day: date) -> date:
         return calendar.previous_session(day)
     except ArgusError:
         return day - timedelta(days=3 if day.weekday() == 0 else 1)
-
-
-def _bars_query(symbols: tuple[Symbol, ...], period: Period, start: date, end: date) -> BarsQuery:
-    since, until = bounds(start, end, nightly=period.intraday and _nightly(symbols[0]))
-    return BarsQuery(symbols=symbols, period=period, start=start, end=end, since=since, until=until)
-
-
-def bounds(start: date, end: date, *, nightly: bool) -> tuple[datetime, datetime]:
-    """The widest instants that anything of these trading dates can carry."""
-    since = datetime.combine(start, time(), SHANGHAI)
-    if nightly:
-        # No night session follows a holiday, so a Friday's is the earliest for any trading date.
-        since = datetime.combine(start - _NIGHT_DAYS, _NIGHT_OPENS, SHANGHAI)
-    return since, datetime.combine(end, time(23, 59, 59), SHANGHAI)
 
 
 def _failed(errors: Mapping[str, Failure]) -> Answer[Any]:

@@ -1,117 +1,190 @@
-"""From a query to an answer: caches, then one shared flight, then the route."""
+"""Answers to queries over one dataset: from the tiers, else from one flight that all share."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+import math
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from random import Random
 from typing import Any
 
-from argus_core.caching.entry import Entry
+from argus_core.answers.claims import Claims, Joint
+from argus_core.answers.draft import Draft, Landing
+from argus_core.answers.shelf import Shelf
 from argus_core.caching.flights import Flights
-from argus_core.caching.tiers import Tiers, decode, keys_of
-from argus_core.errors import AllSourcesFailed, ArgusError, DeadlineExceeded
-from argus_core.model.answer import Answer, Failure, Provenance, Trace
+from argus_core.caching.memo import Hit
+from argus_core.caching.tiers import Looked, Tiers, keys_of
+from argus_core.clock import Clock
+from argus_core.errors import AllSourcesFailed, DeadlineExceeded
+from argus_core.model.answer import Answer, Found, Provenance, Trace
 from argus_core.model.ask import Ask, Deadline
 from argus_core.model.query import Query
-from argus_core.routing.router import Routed, Router
+from argus_core.routing.router import Router
 
 MARGIN = 0.05
 """Seconds by which a flight ends before its leader's deadline, to hand over what it has."""
+REFRESH_SECONDS = 10.0
+"""Seconds that fetching something behind an answer's back may take."""
+MOST_REFRESHES = 64
+"""Flights behind answers' backs at once; beyond, values live out their life."""
+OFFLINE = "offline"
+"""The reason that every answer of an offline gateway gives."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Landing:
-    """What one flight brought: the route's result and the cache entries made of it."""
-
-    routed: Routed
-    entries: dict[str, Entry]
-    late: bool
-    """Whether the flight ended because its time was up."""
-
-
-@dataclass(slots=True)
-class _Draft:
-    """An answer in the making."""
-
-    query: Query
-    data: dict[str, Any] = field(default_factory=dict[str, Any])
-    errors: dict[str, Failure] = field(default_factory=dict[str, Failure])
-    provenance: dict[str, Provenance] = field(default_factory=dict[str, Provenance])
-    traces: list[Trace] = field(default_factory=list[Trace])
-    absent: dict[str, Provenance] = field(default_factory=dict[str, Provenance])
-    unsure: set[str] = field(default_factory=set[str])
-    raised: list[BaseException] = field(default_factory=list[BaseException])
-
-    def finished(self) -> Answer[Any]:
-        """The answer in the asker's order; raises what ended it if nothing at all was found."""
-        if self.raised and not self.data and not self.absent:
-            raise self.raised[0]
-        keys = self.query.keys
-        return Answer(
-            data={key: self.data[key] for key in keys if key in self.data},
-            errors={key: self.errors[key] for key in keys if key in self.errors},
-            provenance={key: self.provenance[key] for key in keys if key in self.provenance},
-            absent={key: self.absent[key] for key in keys if key in self.absent},
-            unsure=frozenset(self.unsure),
-            traces=tuple(self.traces),
-        )
+Only = frozenset[str] | None
+"""The names of the sources that may answer; ``None`` for all of the route."""
 
 
 class Answers:
     """Answers any query over one dataset. Keys that no source has are left out of the answer."""
 
-    def __init__(self, router: Router, tiers: Tiers) -> None:
+    def __init__(
+        self,
+        router: Router,
+        tiers: Tiers,
+        clock: Clock,
+        *,
+        random: Random | None = None,
+        offline: bool = False,
+    ) -> None:
         self._router = router
         self._tiers = tiers
-        self._flights: Flights[str, _Landing] = Flights()
+        self._clock = clock
+        self._random = random or Random()
+        self._offline = offline
+        self._flights: Flights[str, Landing] = Flights()
+        self._refreshes: set[asyncio.Task[Landing]] = set()
+        lender = next((level for level in tiers.levels if level.cache.lends()), None)
+        self._lender = lender
+        self._claims = Claims(lender) if lender else None
 
-    async def fetch(self, query: Query, ask: Ask) -> Answer[Any]:
+    async def fetch(
+        self, query: Query, ask: Ask, *, only: Only = None, shelf: Shelf | None = None
+    ) -> Answer[Any]:
         """The answer, from the caches where they are fresh.
 
-        Raises what the router raises if not a single key could be answered.
+        ``only`` these sources may answer; a ``shelf`` takes the place of the tiers. Raises what
+        the router raises if not a single key could be answered.
         """
-        draft = _Draft(query)
-        if ask.use_cache:
-            await self._from_caches(draft)
-        missing = [key for key in query.keys if key not in draft.data]
+        draft = Draft(query)
+        stale: dict[str, Hit] = {}
+        if ask.use_cache and shelf is None:
+            looked = _of(await self._tiers.get(query, note=not ask.background), only)
+            stale = self._from_tiers(draft, looked, ask, only)
+        missing = draft.missing
+        if missing and self._offline:
+            _refuse(draft, missing)
+            missing = []
         while missing:
-            missing = await self._from_flights(draft, missing, ask.deadline)
+            missing = await self._from_flights(draft, missing, ask.deadline, only, shelf)
+        if stale:
+            self._fall_back(draft, stale, ask)
         return draft.finished()
+
+    @property
+    def flights(self) -> int:
+        """How many fetches are under way."""
+        return len(self._flights)
+
+    async def store(self, query: Query, found: Mapping[str, Found]) -> None:
+        """Put values into the tiers that came by another way than :meth:`fetch`."""
+        await self._tiers.put(query, found)
 
     async def aclose(self) -> None:
         """Cancel the flights that are under way."""
         await self._flights.aclose()
 
-    async def _from_caches(self, draft: _Draft) -> None:
-        hits = await self._tiers.get(draft.query)
-        for key, hit in hits.items():
-            try:
-                draft.data[key] = decode(draft.query, hit.entry)
-            except ValueError:
-                continue  # damaged bytes are a miss; the fetch will replace them
-            draft.provenance[key] = hit.entry.provenance(hit.tier)
-        if draft.data:
-            tiers = dict.fromkeys(hit.tier for hit in hits.values())
-            step = f"{len(draft.data)} of {len(draft.query.keys)} from cache {', '.join(tiers)}"
-            draft.traces.append(Trace(dataset=draft.query.dataset, steps=[step]))
+    # -- from the tiers -----------------------------------------------------------------------
+
+    def _from_tiers(self, draft: Draft, looked: Looked, ask: Ask, only: Only) -> dict[str, Hit]:
+        """Use what is fresh, and what may be served while it is fetched anew; the stale rest."""
+        query = draft.query
+        rule = self._tiers.rules.of(query.dataset)
+        offline = OFFLINE if self._offline else None
+        again: list[str] = []
+        now = self._clock.now()
+        data, provenance = draft.data, draft.provenance
+        for key, hit in looked.fresh.items():
+            if hit.value is None:
+                draft.take(key, hit)
+                continue
+            data[key] = hit.value
+            provenance[key] = hit.origin if offline is None else replace(hit.origin, reason=offline)
+            if now >= hit.early_from and rule.early_refresh and self._chosen(hit, now):
+                again.append(key)
+        spare: dict[str, Hit] = {}
+        cap = math.inf if self._offline else rule.stale_while_revalidate
+        for key, hit in looked.stale.items():
+            if hit.entry.absent:
+                continue
+            if _within(hit, now, _capped(cap, ask)):
+                draft.take(key, hit, offline or "it is being fetched anew")
+                self._tiers.counters.stale += 1
+                again.append(key)
+            else:
+                spare[key] = hit
+        if draft.data or draft.absent:
+            draft.traces.append(_cache_trace(draft))
+        if again and not self._offline:
+            self._refresh(query.only(tuple(again)), only)
+        return spare
+
+    def _chosen(self, hit: Hit, now: datetime) -> bool:
+        """Whether to fetch a value before its life ends: likelier the nearer that is (XFetch).
+
+        So a value that many ask for hardly ever expires, and one of them pays for all.
+        """
+        if not hit.entry.early:
+            return False
+        ahead = -hit.entry.cost * math.log(1.0 - self._random.random())
+        return now + timedelta(seconds=ahead) >= hit.fresh_until
+
+    def _refresh(self, query: Query, only: Only) -> None:
+        """Fetch behind the answer's back, unless it is being fetched already."""
+        if len(self._refreshes) >= MOST_REFRESHES:
+            return
+        deadline = Deadline.within(REFRESH_SECONDS, self._clock)
+        by_text = _flight_keys(query, only, None)
+        work = self._work(query, by_text, deadline, only, None)
+        flights = self._flights.begin(tuple(by_text), work, deadline.remaining)
+        for task in set(flights.values()):
+            self._refreshes.add(task)
+            task.add_done_callback(self._refreshes.discard)
+
+    def _fall_back(self, draft: Draft, stale: Mapping[str, Hit], ask: Ask) -> None:
+        """Serve what outlived its life where no source could be heard, flagged and capped."""
+        now = self._clock.now()
+        cap = _capped(self._tiers.rules.of(draft.query.dataset).stale_if_error, ask)
+        for key, hit in stale.items():
+            unheard = key in draft.errors or key in draft.unsure
+            if key in draft.data or not unheard or not _within(hit, now, cap):
+                continue
+            failure = draft.errors.get(key)
+            if failure is not None and failure.code in _FINAL:
+                continue
+            why = failure.code if failure else AllSourcesFailed.code
+            draft.take(key, hit, f"no source answered: {why}")
+            draft.errors.pop(key, None)
+            draft.absent.pop(key, None)
+            draft.unsure.discard(key)
+            self._tiers.counters.stale += 1
+
+    # -- from the sources ---------------------------------------------------------------------
 
     async def _from_flights(
-        self, draft: _Draft, missing: list[str], deadline: Deadline
+        self,
+        draft: Draft,
+        missing: Sequence[str],
+        deadline: Deadline,
+        only: Only,
+        shelf: Shelf | None,
     ) -> list[str]:
         """Join or start the flights of the missing keys; the keys to try once more."""
-        query = draft.query
-        by_text = keys_of(query.only(tuple(missing)))
-
-        async def work(texts: tuple[str, ...]) -> _Landing:
-            part = query.only(tuple(by_text[text] for text in texts))
-            # A little sooner than its waiters, so that what a slow route has found still counts.
-            own = deadline.sooner(MARGIN)
-            routed = await self._router.fetch(part, own)
-            late = own.remaining <= MARGIN / 10
-            return _Landing(routed, await self._tiers.put(part, routed.found), late)
-
-        landed, _ = await self._flights.share(tuple(by_text), work, deadline.remaining)
+        query = draft.query.only(tuple(missing))
+        by_text = _flight_keys(query, only, shelf)
+        work = self._work(query, by_text, deadline, only, shelf)
+        landed = await self._flights.share(tuple(by_text), work, deadline.remaining)
         again: list[str] = []
         for task in dict.fromkeys(landed.values()):
             keys = [by_text[text] for text, other in landed.items() if other is task]
@@ -120,55 +193,151 @@ class Answers:
             hasty = deadline.remaining > 2 * MARGIN
             if error is None:
                 late = [key for key in keys if hasty and _late(task.result(), key)]
-                _book(draft, task.result(), [key for key in keys if key not in late])
+                draft.book(task.result(), [key for key in keys if key not in late])
                 again.extend(late)
             elif isinstance(error, DeadlineExceeded) and hasty:
                 again.extend(keys)
             else:
-                _blame(draft, error, keys)
+                draft.blame(error, keys)
         lost = [key for text, key in by_text.items() if text not in landed]
         if lost:
-            _blame(draft, DeadlineExceeded("the deadline passed before a source answered"), lost)
+            late_error = DeadlineExceeded("the deadline passed before a source answered")
+            draft.blame(late_error, lost)
         return again
+
+    def _work(
+        self,
+        query: Query,
+        by_text: Mapping[str, str],
+        deadline: Deadline,
+        only: Only,
+        shelf: Shelf | None,
+    ) -> Callable[[tuple[str, ...]], Coroutine[Any, Any, Landing]]:
+        """What a flight does for those texts that nobody fetches yet."""
+
+        async def work(texts: tuple[str, ...]) -> Landing:
+            part = query.only(tuple(by_text[text] for text in texts))
+            # A little sooner than its waiters, so that what a slow route has found still counts.
+            return await self._fly(part, deadline.sooner(MARGIN), only, shelf)
+
+        return work
+
+    async def _fly(
+        self, query: Query, deadline: Deadline, only: Only, shelf: Shelf | None
+    ) -> Landing:
+        """One flight: fetched here, or by whichever process holds the lease."""
+        lent = shelf is not None or self._tiers.reaches(query, self._lender)
+        claims = self._claims if lent else None
+        lender = self._lender if claims else None
+
+        async def fetch(part: Query) -> Landing:
+            return await self._fetched(part, deadline, only, shelf, lender)
+
+        if claims is None or lender is None:
+            return await fetch(query)
+
+        async def look(part: Query) -> dict[str, tuple[Found, Provenance]]:
+            if shelf is not None:
+                kept = await shelf.look(part)
+                return {key: (item, _origin(item)) for key, item in kept.items()}
+            hits = await self._tiers.look_below(part, lender)
+            usable = _of(Looked(fresh=hits), only).fresh
+            return {key: (_found(hit), hit.origin) for key, hit in usable.items()}
+
+        texts = {key: text for text, key in _flight_keys(query, only, shelf).items()}
+        return await claims.fetched(
+            Joint(query=query, texts=texts, deadline=deadline, fetch=fetch, look=look)
+        )
+
+    async def _fetched(
+        self,
+        query: Query,
+        deadline: Deadline,
+        only: Only,
+        shelf: Shelf | None,
+        lender: Any,
+    ) -> Landing:
+        began = self._clock.monotonic()
+        routed = await self._router.fetch(query, deadline, only)
+        late = deadline.remaining <= MARGIN / 10
+        if shelf is not None:
+            await shelf.keep(query, routed.found)
+            origins = {key: _origin(item) for key, item in routed.found.items()}
+            return Landing(routed, origins, late)
+        sure = {key: item for key, item in routed.absent.items() if key not in routed.unsure}
+        cost = self._clock.monotonic() - began
+        entries = await self._tiers.put(query, routed.found, sure, cost=cost, at_once=lender)
+        return Landing(routed, {key: entries[key].provenance(None) for key in routed.found}, late)
+
+
+_FINAL = frozenset({"INVALID_PARAMETER", "NOT_FOUND", "NOT_SUPPORTED", "PAYLOAD_TOO_LARGE"})
+"""Failures that are the question's own: nothing old answers them."""
+
+
+def _flight_keys(query: Query, only: Only, shelf: Shelf | None) -> dict[str, str]:
+    """The query's keys by the texts under which flights and leases know them.
+
+    Who may be asked, and where the catch goes, is part of what a flight is.
+    """
+    texts = keys_of(query)
+    if only is None and shelf is None:
+        return texts
+    mark = "@" + ",".join(sorted(only or ())) + ("|archive" if shelf is not None else "")
+    return {text + mark: key for text, key in texts.items()}
+
+
+def _of(looked: Looked, only: Only) -> Looked:
+    """The hits that come from one of these sources."""
+    if only is None:
+        return looked
+    return Looked(
+        fresh={key: hit for key, hit in looked.fresh.items() if hit.entry.source in only},
+        stale={key: hit for key, hit in looked.stale.items() if hit.entry.source in only},
+    )
+
+
+def _cache_trace(draft: Draft) -> Trace:
+    origins = [*draft.provenance.values(), *draft.absent.values()]
+    tiers = dict.fromkeys(origin.cache or "" for origin in origins)
+    many = len(draft.data) + len(draft.absent)
+    step = f"{many} of {len(draft.query.keys)} from cache {', '.join(tiers)}"
+    return Trace(dataset=draft.query.dataset, steps=[step])
+
+
+def _refuse(draft: Draft, keys: Collection[str]) -> None:
+    message = "this gateway is offline and has never stored it"
+    draft.blame(AllSourcesFailed(message), keys)
+
+
+def _within(hit: Hit, now: datetime, cap: float) -> bool:
+    """True if the value's life ended at most ``cap`` seconds ago; never where that is 0."""
+    return cap > 0 and (now - hit.fresh_until).total_seconds() <= cap
+
+
+def _capped(seconds: float, ask: Ask) -> float:
+    return seconds if ask.max_staleness is None else min(seconds, ask.max_staleness)
+
+
+def _found(hit: Hit) -> Found:
+    entry = hit.entry
+    return Found(hit.value, entry.source, entry.fetched_at, entry.simulated, entry.resolution)
+
+
+def _origin(item: Found) -> Provenance:
+    return Provenance(
+        source=item.source,
+        fetched_at=item.fetched_at,
+        fresh_until=item.fetched_at,
+        simulated=item.simulated,
+        resolution=item.resolution,
+    )
 
 
 def _error_of(task: asyncio.Task[Any]) -> BaseException | None:
     return AllSourcesFailed("the gateway is closing") if task.cancelled() else task.exception()
 
 
-def _late(landing: _Landing, key: str) -> bool:
+def _late(landing: Landing, key: str) -> bool:
     """True if the flight ended for lack of time before every source was heard about the key."""
     routed = landing.routed
     return landing.late and (key in routed.failures or key in routed.unsure)
-
-
-def _book(draft: _Draft, landing: _Landing, keys: Iterable[str]) -> None:
-    """Write a flight's outcome for these keys into the draft."""
-    routed = landing.routed
-    if not any(trace is routed.trace for trace in draft.traces):
-        draft.traces.append(routed.trace)
-    for key in keys:
-        if key in routed.found:
-            draft.data[key] = routed.found[key].value
-            draft.provenance[key] = landing.entries[key].provenance(None)
-        elif key in routed.failures:
-            draft.errors[key] = routed.failures[key]
-        else:
-            silent = routed.absent[key]
-            if key in routed.unsure:
-                draft.unsure.add(key)
-            draft.absent[key] = Provenance(
-                source=silent.source,
-                fetched_at=silent.fetched_at,
-                fresh_until=silent.fetched_at,
-                simulated=silent.simulated,
-            )
-
-
-def _blame(draft: _Draft, error: BaseException, keys: Iterable[str]) -> None:
-    """Write a flight's failure into the draft."""
-    if not isinstance(error, ArgusError):
-        raise error
-    draft.raised.append(error)
-    for key in keys:
-        draft.errors[key] = Failure(code=error.code, message=error.message)

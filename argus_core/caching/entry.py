@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,14 +13,16 @@ import orjson
 from argus_core.clock import SHANGHAI
 from argus_core.model.answer import Provenance
 
-VERSION = 2
+VERSION = 3
 """The first byte of every entry; entries of another version count as absent."""
 
-_HEAD = struct.Struct("<BHH?ddd")
+_HEAD = struct.Struct("<BBHHdddf")
+_SUM = struct.Struct("<I")
 _NO_INSTANT = float("-inf")
+_SIMULATED, _ABSENT, _EARLY = 1, 2, 4
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """An encoded value and where it came from. Never pickled: the bytes are data, not code."""
 
@@ -30,40 +33,57 @@ class Entry:
     fresh_until: datetime
     as_of: datetime | None = None
     resolution: Mapping[str, float] = field(default_factory=dict[str, float])
+    absent: bool = False
+    """True if what is remembered is that the source has nothing; the payload is empty."""
+    early: bool = False
+    """True if fetching it again before ``fresh_until`` can bring something newer."""
+    cost: float = 0.0
+    """Seconds that fetching it took."""
 
-    def pack(self) -> bytes:
-        """The entry as bytes."""
+    def pack(self, key: str) -> bytes:
+        """The entry as bytes, sealed for the key under which it will stand."""
         name = self.source.encode()
         steps = orjson.dumps(self.resolution) if self.resolution else b""
-        as_of = self.as_of.timestamp() if self.as_of else _NO_INSTANT
+        flags = _SIMULATED * self.simulated | _ABSENT * self.absent | _EARLY * self.early
         head = _HEAD.pack(
             VERSION,
+            flags,
             len(name),
             len(steps),
-            self.simulated,
             self.fetched_at.timestamp(),
             self.fresh_until.timestamp(),
-            as_of,
+            self.as_of.timestamp() if self.as_of else _NO_INSTANT,
+            self.cost,
         )
-        return b"".join((head, name, steps, self.payload))
+        body = b"".join((head, name, steps, self.payload))
+        return body + _SUM.pack(_sum(key, body))
 
     @classmethod
-    def unpack(cls, data: bytes) -> Entry | None:
-        """The entry in ``data``; None if it is of another version or damaged."""
-        if len(data) < _HEAD.size or data[0] != VERSION:
+    def unpack(cls, data: bytes, key: str) -> Entry | None:
+        """The entry in ``data``; None if it is of another version, damaged, or another key's.
+
+        The last would be a store that confuses its answers; nobody is served another's price.
+        """
+        if len(data) < _HEAD.size + _SUM.size or data[0] != VERSION:
             return None
-        _, length, extra, simulated, fetched_at, fresh_until, as_of = _HEAD.unpack_from(data)
+        body = memoryview(data)[: -_SUM.size]
+        if _SUM.unpack_from(data, len(body))[0] != _sum(key, body):
+            return None
+        _, flags, length, extra, fetched_at, fresh_until, as_of, cost = _HEAD.unpack_from(data)
         after = _HEAD.size + length
         start = after + extra
         try:
             return cls(
-                payload=data[start:],
+                payload=bytes(body[start:]),
                 source=data[_HEAD.size : after].decode(),
-                simulated=simulated,
+                simulated=bool(flags & _SIMULATED),
                 fetched_at=datetime.fromtimestamp(fetched_at, SHANGHAI),
                 fresh_until=datetime.fromtimestamp(fresh_until, SHANGHAI),
                 as_of=None if as_of == _NO_INSTANT else datetime.fromtimestamp(as_of, SHANGHAI),
                 resolution=orjson.loads(data[after:start]) if extra else {},
+                absent=bool(flags & _ABSENT),
+                early=bool(flags & _EARLY),
+                cost=cost,
             )
         except (UnicodeDecodeError, ValueError, OverflowError, OSError):
             return None
@@ -79,3 +99,7 @@ class Entry:
             simulated=self.simulated,
             resolution=self.resolution,
         )
+
+
+def _sum(key: str, body: bytes | memoryview) -> int:
+    return zlib.crc32(body, zlib.crc32(key.encode("utf-8", "surrogatepass")))

@@ -33,11 +33,22 @@ class Flights(Generic[K, R]):
         keys: Sequence[K],
         work: Callable[[tuple[K, ...]], Coroutine[Any, Any, R]],
         timeout: float,  # noqa: ASYNC109 - waiting is shared, so a cancel scope would not do
-    ) -> tuple[dict[K, asyncio.Task[R]], bool]:
-        """The finished flight of each key, and whether all finished within ``timeout`` seconds.
+    ) -> dict[K, asyncio.Task[R]]:
+        """The finished flight of each key whose flight finished within ``timeout`` seconds.
 
         Keys that nobody fetches yet start one new flight together: ``work(new_keys)``.
         """
+        flights = self.begin(keys, work, timeout)
+        _done, late = await asyncio.wait(set(flights.values()), timeout=timeout)
+        return {key: task for key, task in flights.items() if task not in late}
+
+    def begin(
+        self,
+        keys: Sequence[K],
+        work: Callable[[tuple[K, ...]], Coroutine[Any, Any, R]],
+        seconds: float,
+    ) -> dict[K, asyncio.Task[R]]:
+        """The flight of each key; those that nobody fetches yet start one together."""
         now = asyncio.get_running_loop().time()
         flights = {
             key: self._tasks[key]
@@ -47,12 +58,11 @@ class Flights(Generic[K, R]):
         new = tuple(key for key in keys if key not in flights)
         if new:
             task = asyncio.ensure_future(work(new))
-            self._ends[task] = now + timeout + OVERDUE
+            self._ends[task] = now + seconds + OVERDUE
             for key in new:
                 self._tasks[key] = flights[key] = task
             task.add_done_callback(functools.partial(self._landed, new))
-        _done, late = await asyncio.wait(set(flights.values()), timeout=timeout)
-        return {key: task for key, task in flights.items() if task not in late}, not late
+        return flights
 
     def _landed(self, keys: tuple[K, ...], task: asyncio.Task[R]) -> None:
         # Its failure is looked at, so that a flight which everybody left is not reported as lost.

@@ -3,117 +3,395 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from random import Random
+from typing import Any, Protocol
 
-from argus_core.caching import freshness
+from argus_core.caching.behind import Behind
 from argus_core.caching.codec import CODECS, as_of
 from argus_core.caching.entry import Entry
+from argus_core.caching.flights import Flights
+from argus_core.caching.freshness import Freshness
+from argus_core.caching.level import LONG_BUDGET, Level
+from argus_core.caching.memo import Hit, Memo
+from argus_core.caching.news import News
+from argus_core.caching.rules import RULE_OF, Rules
 from argus_core.clock import Clock
-from argus_core.extend.cache import Cache
 from argus_core.model.answer import Found
 from argus_core.model.query import Query
 
-log = logging.getLogger(__name__)
+KEPT_ON_DISK = 7 * 86400.0
+"""Seconds for which a tier on disk keeps what is no longer fresh, for the offline mode."""
+_EARLY_COSTS = 8.0
+"""A value is fetched early only within so many times what fetching it took."""
 
-BUDGET = 0.08
-"""Seconds that a tier may take; a slower one counts as a miss."""
+
+class Listener(Protocol):
+    """Notes what was asked and what of it was found."""
+
+    def note(self, query: Query, texts: Mapping[str, str], hits: Mapping[str, object]) -> None:
+        """Note a question: key by text, and what was fresh by key."""
+        ...
+
+
+@dataclass(slots=True)
+class Counters:
+    """Keys asked of the tiers since start-up, by what became of them.
+
+    ``stale`` are those of the missed for which an answer past its life was served, flagged.
+    """
+
+    requests: int = 0
+    fresh: int = 0
+    negative: int = 0
+    missed: int = 0
+    stale: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Hit:
-    """A fresh entry and the tier that held it."""
+class Cleared:
+    """What went from one level; ``error`` says why it could not be asked."""
 
-    entry: Entry
-    tier: str
+    label: str
+    entries: int
+    bytes: int
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What the tiers hold of a query: what is fresh, and what has outlived its freshness."""
+
+    fresh: dict[str, Hit] = field(default_factory=dict[str, Hit])
+    stale: dict[str, Hit] = field(default_factory=dict[str, Hit])
 
 
 class Tiers:
     """Reads through the tiers, fastest first; a read fills the tiers above it.
 
-    A tier that fails costs hits, never an answer.
+    The first tier is written at once, the others behind the answer's back.
     """
 
-    def __init__(self, caches: Sequence[Cache], clock: Clock) -> None:
-        self._caches = tuple(caches)
+    def __init__(
+        self,
+        levels: Sequence[Level],
+        clock: Clock,
+        *,
+        rules: Rules | None = None,
+        freshness: Freshness | None = None,
+        accesses: Listener | None = None,
+    ) -> None:
+        self.levels = tuple(levels)
+        self.rules = rules or Rules()
+        self.freshness = freshness or Freshness(self.rules, Random())
+        self.accesses = accesses
+        self.counters = Counters()
         self._clock = clock
+        self._memo = Memo()
+        self._behind = {level.label: Behind(level) for level in self.levels[1:]}
+        deep = next((n for n, level in enumerate(self.levels) if not level.instant), None)
+        self._quick = self.levels[:deep]
+        self._deep = () if deep is None else self.levels[deep:]
+        self._reading: Flights[str, Looked] = Flights()
+        self._kept: dict[str, OrderedDict[str, None]] = {}
+        self._news = News(self.levels, self._cleared_elsewhere, self._missed_news)
+        self._chores: set[asyncio.Task[Any]] = set()
 
     @property
     def names(self) -> tuple[str, ...]:
         """The tiers' names, fastest first."""
-        return tuple(cache.name for cache in self._caches)
+        return tuple(level.name for level in self.levels)
 
-    async def get(self, query: Query) -> dict[str, Hit]:
-        """The fresh entries of the query's keys."""
-        hits: dict[str, Hit] = {}
-        wanted = keys_of(query)
+    def start(self) -> None:
+        """Begin to hear what other processes clear."""
+        self._news.start()
+
+    async def aclose(self) -> None:
+        """Write what is still to be written, and stop listening."""
+        await self._news.aclose()
+        await self._reading.aclose()
+        await asyncio.gather(*self._chores, return_exceptions=True)
+        for behind in self._behind.values():
+            await behind.aclose()
+
+    # -- reading ------------------------------------------------------------------------------
+
+    async def get(self, query: Query, *, note: bool = True) -> Looked:
+        """What the tiers hold of the query's keys; a consumer's question is noted and counted."""
+        texts = keys_of(query)
+        looked = await self._look(query, texts, self._quick)
+        fresh = looked.fresh
+        if self._deep and len(fresh) < len(texts):
+            missing = {text: key for text, key in texts.items() if key not in fresh}
+            await self._look_deeper(query, missing, looked)
+        if note:
+            negative = sum([hit.value is None for hit in fresh.values()])
+            self.note(query, texts, fresh, negative)
+        return looked
+
+    def note(
+        self,
+        query: Query,
+        texts: Mapping[str, str],
+        fresh: Mapping[str, object],
+        negative: int = 0,
+    ) -> None:
+        """Count a question and what was fresh of it; ``negative`` of these say there is none."""
+        asked = len(texts)
+        counters = self.counters
+        counters.requests += asked
+        counters.negative += negative
+        counters.fresh += len(fresh) - negative
+        counters.missed += asked - len(fresh)
+        if self.accesses is not None:
+            self.accesses.note(query, texts, fresh)
+
+    async def _look_deeper(self, query: Query, texts: Mapping[str, str], looked: Looked) -> None:
+        """Add what the tiers hold that have to be waited for; many who ask the same ask once."""
+
+        async def work(asked: tuple[str, ...]) -> Looked:
+            part = query.only(tuple(texts[text] for text in asked))
+            return await self._look(part, keys_of(part), self._deep)
+
+        read = await self._reading.share(tuple(texts), work, LONG_BUDGET)
+        for text, task in read.items():
+            if task.cancelled():
+                continue  # the gateway is closing
+            key, found = texts[text], task.result()
+            if key in found.fresh:
+                looked.fresh[key] = found.fresh[key]
+                looked.stale.pop(key, None)
+            elif key in found.stale:
+                looked.stale.setdefault(key, found.stale[key])
+
+    async def look_below(self, query: Query, level: Level) -> dict[str, Hit]:
+        """What is fresh in one tier, where another process may just have put it."""
+        return (await self._look(query, keys_of(query), (level,))).fresh
+
+    def reaches(self, query: Query, level: Level | None) -> bool:
+        """True if what is found of such a query is written as deep as ``level``."""
+        return level is not None and level.label <= self.rules.of(query.dataset).level
+
+    async def _look(
+        self, query: Query, texts: Mapping[str, str], levels: Sequence[Level]
+    ) -> Looked:
+        looked = Looked()
+        fresh, stale = looked.fresh, looked.stale
         now = self._clock.now()
-        for place, cache in enumerate(self._caches):
-            missing = [text for text, key in wanted.items() if key not in hits]
-            if not missing:
-                break
-            found = await self._read(cache, missing)
-            fresh: dict[str, Entry] = {}
+        missing: Iterable[str] = texts
+        for level in levels:
+            found = await level.read(missing)
+            below: dict[str, bytes] = {}
             for text, data in found.items():
-                entry = Entry.unpack(data)
-                if entry is not None and entry.fresh_until > now:
-                    hits[wanted[text]] = Hit(entry, cache.name)
-                    fresh[text] = entry
-            for text, entry in fresh.items() if place else ():
-                seconds = (entry.fresh_until - now).total_seconds()
-                for above in self._caches[:place]:
-                    await self._write(above, {text: found[text]}, seconds)
-        return hits
+                hit = self._memo.find(text, data) or self._decoded(query, text, data, level)
+                if hit is None or text not in texts:
+                    continue  # damaged bytes are a miss; the fetch will replace them
+                key = texts[text]
+                if now < hit.fresh_until:
+                    fresh[key] = hit
+                    below[text] = data
+                elif key not in stale or stale[key].fresh_until < hit.fresh_until:
+                    stale[key] = hit
+            if level is not self.levels[0] and below:
+                lives = [self._retention(query, fresh[texts[t]].entry, now) for t in below]
+                await self._fill(query, below, max(lives), level)
+            if len(fresh) == len(texts):
+                break
+            missing = [text for text, key in texts.items() if key not in fresh]
+        for key in fresh if stale else ():
+            stale.pop(key, None)
+        return looked
 
-    async def put(self, query: Query, found: Mapping[str, Found]) -> dict[str, Entry]:
-        """The entries that now stand for these values, in every tier."""
+    def _decoded(self, query: Query, text: str, data: bytes, level: Level) -> Hit | None:
+        entry = Entry.unpack(data, text)
+        if entry is None:
+            return None
+        try:
+            value = None if entry.absent else CODECS[query.dataset].decode(entry.payload)
+        except ValueError:
+            return None
+        early = entry.fresh_until
+        if entry.early:
+            early -= timedelta(seconds=_EARLY_COSTS * entry.cost)
+        origin = entry.provenance(level.name)
+        hit = Hit(entry, value, level.name, origin, entry.fresh_until, early)
+        if level is self.levels[0]:
+            self._memo.keep(text, data, hit)
+        return hit
+
+    async def _fill(
+        self, query: Query, values: Mapping[str, bytes], seconds: float, level: Level
+    ) -> None:
+        """Put what a deeper tier held into those above it."""
+        for above in self.levels[: self.levels.index(level)]:
+            if above is self.levels[0]:
+                await above.write(values, seconds)
+                await self._bound(query, values)
+            else:
+                for text, data in values.items():
+                    self._behind[above.label].add(text, data, seconds, "low")
+
+    # -- writing ------------------------------------------------------------------------------
+
+    async def put(
+        self,
+        query: Query,
+        found: Mapping[str, Found],
+        absent: Mapping[str, Found] | None = None,
+        *,
+        cost: float = 0.0,
+        at_once: Level | None = None,
+    ) -> dict[str, Entry]:
+        """The entries that now stand for these values, and for what working sources lack.
+
+        ``cost`` is how many seconds fetching took; ``at_once`` a level that must hold them when
+        this returns.
+        """
         now = self._clock.now()
-        seconds = freshness.life(query, now)
-        codec = CODECS[query.dataset]
-        entries = {
-            key: Entry(
-                payload=codec.encode(item.value),
+        entries = {key: self._entry(query, key, item, cost) for key, item in found.items()}
+        life = self.freshness.negative(query, now) if absent else 0.0
+        for key, item in (absent or {}).items() if life > 0 else ():
+            entries[key] = Entry(
+                payload=b"",
                 source=item.source,
                 simulated=item.simulated,
                 fetched_at=item.fetched_at,
-                fresh_until=item.fetched_at + timedelta(seconds=seconds),
-                as_of=as_of(item.value),
-                resolution=item.resolution,
+                fresh_until=item.fetched_at + timedelta(seconds=life),
+                absent=True,
             )
-            for key, item in found.items()
-        }
-        texts = {key: text for text, key in keys_of(query).items()}
-        values = {texts[key]: entry.pack() for key, entry in entries.items()}
-        for cache in self._caches if values and seconds > 0 else ():
-            await self._write(cache, values, seconds)
+        await self._write(query, entries, now, at_once)
         return entries
 
-    async def _read(self, cache: Cache, keys: Sequence[str]) -> Mapping[str, bytes]:
-        try:
-            async with asyncio.timeout(BUDGET):
-                return dict(await cache.get_many(keys))
-        except Exception as error:  # noqa: BLE001 - whatever a tier does, it is a miss
-            log.warning("cache %s failed to read: %s", cache.name, type(error).__name__)
-            return {}
+    def _entry(self, query: Query, key: str, item: Found, cost: float) -> Entry:
+        span = self.freshness.span(query, key, item.value, item.fetched_at)
+        return Entry(
+            payload=CODECS[query.dataset].encode(item.value),
+            source=item.source,
+            simulated=item.simulated,
+            fetched_at=item.fetched_at,
+            fresh_until=span.fresh_until,
+            as_of=as_of(item.value),
+            resolution=item.resolution,
+            early=span.early,
+            cost=cost,
+        )
 
-    async def _write(self, cache: Cache, values: Mapping[str, bytes], seconds: float) -> None:
-        try:
-            async with asyncio.timeout(BUDGET):
-                await cache.set_many(values, seconds)
-        except Exception as error:  # noqa: BLE001 - whatever a tier does, the answer stands
-            log.warning("cache %s failed to write: %s", cache.name, type(error).__name__)
+    async def _write(
+        self, query: Query, entries: Mapping[str, Entry], now: datetime, at_once: Level | None
+    ) -> None:
+        rule = self.rules.of(query.dataset)
+        living = {key: entry for key, entry in entries.items() if entry.fresh_until > now}
+        if not living:
+            return
+        # One life for all: what outlives its freshness a little longer is not served as fresh.
+        seconds = max(self._retention(query, entry, now) for entry in living.values())
+        values = {
+            text: living[key].pack(text) for text, key in keys_of(query).items() if key in living
+        }
+        for level in self.levels:
+            if level is self.levels[0]:
+                await level.write(values, seconds)
+                await self._bound(query, values)
+            elif level is at_once:
+                await level.write(values, seconds)
+            else:
+                kept = max(seconds, KEPT_ON_DISK) if level.cache.persistent else seconds
+                for text, data in values.items():
+                    self._behind[level.label].add(text, data, kept, rule.priority)
+            if level.label == rule.level:
+                break
+
+    def _retention(self, query: Query, entry: Entry, now: datetime) -> float:
+        """Seconds for which a tier keeps an entry: its life, and as long as it may serve stale."""
+        rule = self.rules.of(query.dataset)
+        life = (entry.fresh_until - now).total_seconds()
+        if entry.absent:
+            return max(life, 0.001)
+        return max(life + max(rule.stale_while_revalidate, rule.stale_if_error), 0.001)
+
+    async def _bound(self, query: Query, texts: Iterable[str]) -> None:
+        """Keep a rule's entries in the first tier within its size: the oldest written go."""
+        name = RULE_OF[query.dataset]
+        kept = self._kept.setdefault(name, OrderedDict())
+        for text in texts:
+            kept[text] = None
+            kept.move_to_end(text)
+        most = self.rules[name].max_size
+        over = [kept.popitem(last=False)[0] for _ in range(len(kept) - most)]
+        if over:
+            first = self.levels[0]
+            await first.tried(lambda: first.cache.delete_many(over))
+
+    # -- clearing -----------------------------------------------------------------------------
+
+    async def clear(self, rule: str | None, label: str | None) -> list[Cleared]:
+        """What went, level by level: of one rule or all, of one level or all.
+
+        Other processes that share a tier are told, and forget the same.
+        """
+        prefixes = [f"{name}:" for name, of in RULE_OF.items() if rule in (None, of)]
+        gone = [
+            await self._clear(level, prefixes)
+            for level in self.levels
+            if label in (None, level.label)
+        ]
+        await self._news.tell(prefixes, label)
+        return gone
+
+    async def purge(self) -> list[Cleared]:
+        """What had expired and went, level by level."""
+        return [await self._removed(level, level.cache.purge) for level in self.levels]
+
+    async def _clear(self, level: Level, prefixes: Sequence[str]) -> Cleared:
+        behind = self._behind.get(level.label)
+        for prefix in prefixes if behind else ():
+            behind.forget(prefix)  # type: ignore[union-attr]
+        if level is self.levels[0]:
+            self._forget(prefixes)
+
+        async def all_of_them() -> tuple[int, int]:
+            gone = [await level.cache.delete_prefix(prefix) for prefix in prefixes]
+            return sum(entries for entries, _ in gone), sum(size for _, size in gone)
+
+        return await self._removed(level, all_of_them)
+
+    async def _removed(self, level: Level, remove: Any) -> Cleared:
+        failures = level.failures
+        gone = await level.tried(remove, LONG_BUDGET)
+        if gone is not None:
+            return Cleared(level.label, *gone)
+        resting = failures == level.failures
+        return Cleared(level.label, 0, 0, "it rests" if resting else level.reason or "it failed")
+
+    def _forget(self, prefixes: Sequence[str]) -> None:
+        for kept in self._kept.values():
+            for text in [text for text in kept if text.startswith(tuple(prefixes))]:
+                del kept[text]
+
+    def _cleared_elsewhere(self, prefixes: Sequence[str], label: str | None) -> None:
+        for level in self.levels:
+            if label in (None, level.label) and not level.cache.speaks():
+                self._chore(level, prefixes)
+
+    def _missed_news(self) -> None:
+        """Forget what this process alone keeps: what others cleared meanwhile is not known."""
+        for level in self.levels:
+            if not level.cache.speaks() and not level.cache.persistent:
+                self._chore(level, [f"{name}:" for name in RULE_OF])
+
+    def _chore(self, level: Level, prefixes: Sequence[str]) -> None:
+        task = asyncio.get_running_loop().create_task(self._clear(level, prefixes))
+        self._chores.add(task)
+        task.add_done_callback(self._chores.discard)
 
 
 def keys_of(query: Query) -> dict[str, str]:
     """The query's keys by the texts under which the tiers know them."""
     variant = query.variant
-    end = f":{variant}" if variant else ""
-    return {f"{query.dataset}:{key}{end}": key for key in query.keys}
-
-
-def decode(query: Query, entry: Entry) -> Any:
-    """The value of an entry; ValueError if its bytes are damaged."""
-    return CODECS[query.dataset].decode(entry.payload)
+    dataset = query.dataset
+    if not variant:
+        return {f"{dataset}:{key}": key for key in query.keys}
+    return {f"{dataset}:{key}:{variant}": key for key in query.keys}

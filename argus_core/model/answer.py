@@ -61,6 +61,8 @@ class Provenance:
     as_of: datetime | None = None
     cache: str | None = None
     stale: bool = False
+    reason: str | None = None
+    """Why the value is stale, or that it was found offline."""
     simulated: bool = False
     resolution: Mapping[str, float] = field(default_factory=dict[str, float])
     """The fields that the source counts more coarsely than a share and a cent, and its steps."""
@@ -127,6 +129,11 @@ class Answer(Generic[T]):
     def stale(self) -> bool:
         """True if any value is older than it should be."""
         return any(p.stale for p in self.provenance.values())
+
+    @property
+    def reason(self) -> str | None:
+        """Why some value is stale, or that all were found offline."""
+        return next((p.reason for p in self.provenance.values() if p.reason), None)
 
     @property
     def resolution(self) -> dict[str, float]:

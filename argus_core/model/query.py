@@ -6,9 +6,11 @@ plus what to say about each. That is what lets two of fifty symbols come from th
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
-from typing import ClassVar, Self
+from functools import cache
+from typing import Any, ClassVar, Self, cast
 
 from argus_core.model.period import Adjust, Period
 from argus_core.model.symbol import Exchange, Symbol
@@ -34,8 +36,13 @@ class Query:
     @property
     def variant(self) -> str:
         """Everything but the keys, as text: two queries with the same variant share cache keys."""
-        names = (f.name for f in fields(self) if f.name != self._keys)
-        return ":".join(str(getattr(self, name)) for name in names)
+        return ":".join([str(getattr(self, name)) for name in _terms(cast("Hashable", type(self)))])
+
+
+@cache
+def _terms(kind: Any) -> tuple[str, ...]:
+    """The names of a query's fields but the one with its keys."""
+    return tuple(f.name for f in fields(kind) if f.name != kind._keys)  # noqa: SLF001 - its own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import datetime
 from types import MappingProxyType
 
 from argus_core.clock import Clock
 from argus_core.errors import CallerError
+from argus_core.history.archive import Archive, Revision
 from argus_core.model.ask import Ask
 from argus_core.model.query import HistoryQuery
 from argus_core.model.symbol import Symbol
@@ -26,16 +29,31 @@ class NoSuchSource(CallerError):
     status = 404
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revisions:
+    """Late corrections, the newest first; ``archive`` is False where nothing is archived at all."""
+
+    archive: bool
+    rows: tuple[Revision, ...]
+
+
 class Quality:
-    """The quality desk of one gateway: proof results, quarantines, reconciliation."""
+    """The quality desk of one gateway: proof results, quarantines, reconciliation, revisions."""
 
     def __init__(
-        self, nodes: Mapping[str, Node], *, renames: Renames, clock: Clock, redactor: Redactor
+        self,
+        nodes: Mapping[str, Node],
+        *,
+        renames: Renames,
+        clock: Clock,
+        redactor: Redactor,
+        archive: Archive | None = None,
     ) -> None:
         self._nodes = nodes
         self._renames = renames
         self._clock = clock
         self._redactor = redactor
+        self._archive = archive
 
     def sources(self) -> tuple[SourceQuality, ...]:
         """What each enabled source proved and disproved since start-up, as it stands now."""
@@ -77,3 +95,27 @@ class Quality:
         return await reconcile(
             query, nodes, ask, clock=self._clock, redactor=self._redactor, tolerance=tolerance
         )
+
+    async def revisions(
+        self,
+        ask: Ask,
+        *,
+        symbol: Symbol | None = None,
+        source: str | None = None,
+        since: datetime | None = None,
+        limit: int = 100,
+    ) -> Revisions:
+        """What sources said differently after a day was sealed, as the archive noticed it.
+
+        ``since`` is the aware instant from which on it was noticed. A renamed symbol's are found
+        under its present code. Raises :class:`CacheError` if the archive cannot be read.
+        """
+        archive = self._archive
+        if archive is None:
+            return Revisions(archive=False, rows=())
+        if symbol is not None:
+            (symbol,) = await self._renames.current((symbol,), ask)
+        found = await asyncio.to_thread(
+            archive.revisions, symbol=symbol, source=source, since=since, limit=limit
+        )
+        return Revisions(archive=True, rows=tuple(found))

@@ -173,7 +173,7 @@ async def _asked(
 ) -> _Told:
     """The answer of one source, with nobody to fail over to and no cache to answer for it."""
     router = Router(_Alone(node), clock=clock, redactor=redactor)
-    answers = Answers(router, Tiers((), clock))
+    answers = Answers(router, Tiers((), clock), clock)
     series = Series(answers, [node], clock)
     error: ArgusError
     try:

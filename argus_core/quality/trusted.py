@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from argus_core.caching.tiers import Hit, Tiers
+from argus_core.caching.level import Level
+from argus_core.caching.memo import Hit
+from argus_core.caching.tiers import Looked, Tiers
 from argus_core.clock import Clock
-from argus_core.extend.cache import Cache
 from argus_core.model.query import Query
 from argus_core.routing.node import Node, scopes_of
 
@@ -18,14 +20,23 @@ class TrustedTiers(Tiers):
     unit in one range may have flipped it in another that could not be proved.
     """
 
-    def __init__(self, caches: Sequence[Cache], clock: Clock, nodes: Mapping[str, Node]) -> None:
-        super().__init__(caches, clock)
+    def __init__(
+        self, levels: Sequence[Level], clock: Clock, nodes: Mapping[str, Node], **parts: Any
+    ) -> None:
+        super().__init__(levels, clock, **parts)
         self._nodes = nodes
 
-    async def get(self, query: Query) -> dict[str, Hit]:
-        """The fresh entries of the query's keys that nobody has reason to doubt."""
-        hits = await super().get(query)
-        if not any(node.quarantine.in_force for node in self._nodes.values()):
+    async def get(self, query: Query, *, note: bool = True) -> Looked:
+        """What the tiers hold of the query's keys and nobody has reason to doubt."""
+        looked = await super().get(query, note=note)
+        return Looked(self._believed(query, looked.fresh), self._believed(query, looked.stale))
+
+    async def look_below(self, query: Query, level: Level) -> dict[str, Hit]:
+        """What is fresh in one tier and nobody has reason to doubt."""
+        return self._believed(query, await super().look_below(query, level))
+
+    def _believed(self, query: Query, hits: dict[str, Hit]) -> dict[str, Hit]:
+        if not hits or not any(node.quarantine.in_force for node in self._nodes.values()):
             return hits
         scopes = {key: s for s, keys in scopes_of(query, hits).items() for key in keys}
         return {key: hit for key, hit in hits.items() if not self._doubted(scopes[key], key, hit)}

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from argus_core.config import RouteRule, Routes
 from argus_core.extend.balancer import Balancer
 from argus_core.model.query import BarsQuery, Query
 from argus_core.model.symbol import Exchange, Symbol
+from argus_core.routes import RouteRule, Routes
 from argus_core.routing.node import Node
 
 log = logging.getLogger(__name__)

@@ -47,6 +47,7 @@ _FACTS = (
     "timezone",
     "symbols_per_call",
     "max_concurrency",
+    "calls_per_minute",
 )
 
 

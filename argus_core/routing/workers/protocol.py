@@ -39,6 +39,8 @@ class Start:
     beat: float
     heartbeat_lost: float
     level: int = logging.INFO
+    directory: str = ""
+    """Where the relative paths of the table start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +55,7 @@ class Facts:
     timezone: str
     symbols_per_call: int
     max_concurrency: int
+    calls_per_minute: int | None
     offers: frozenset[str]
     pushes: bool
 
@@ -68,6 +71,7 @@ def facts_of(source: Source) -> Facts:
         timezone=source.timezone,
         symbols_per_call=source.symbols_per_call,
         max_concurrency=source.max_concurrency,
+        calls_per_minute=source.calls_per_minute,
         offers=source.offers(),
         pushes=source.pushes(),
     )

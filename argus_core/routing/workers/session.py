@@ -6,10 +6,12 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from argus_core.clock import Clock
 from argus_core.errors import ConfigError, NotOffered, PluginError, SourceError, SourceUnavailable
+from argus_core.extend.paths import placed
 from argus_core.extend.source import DATASETS, Source
 from argus_core.plugins import Plugins
 from argus_core.routing.workers.faults import fault_of
@@ -156,7 +158,7 @@ class Session:
         """Load the plugin and make its source; the vendor's package is imported here."""
         start = self._start
         cls: type[Source] = Plugins().load("source", start.plugin, start.where)
-        settings = cls.Settings.model_validate(start.table)
+        settings = placed(cls.Settings.model_validate(start.table), Path(start.directory))
         try:
             self.source = cls(start.name, settings, Clock())
         except ConfigError:

@@ -122,23 +122,36 @@ def test_an_entry_survives_packing(payload, source, simulated, seconds):
     made = entry(
         payload=payload, source=source, simulated=simulated, as_of=AT + timedelta(seconds=seconds)
     )
-    assert Entry.unpack(made.pack()) == made
+    assert Entry.unpack(made.pack("k"), "k") == made
+    assert Entry.unpack(made.pack("k"), "another") is None
 
 
 def test_an_entry_without_instant_survives_packing():
-    assert Entry.unpack(entry().pack()) == entry()
+    assert Entry.unpack(entry().pack("k"), "k") == entry()
 
 
 @given(st.binary(max_size=80))
 def test_any_bytes_are_an_entry_or_none(data):
-    found = Entry.unpack(data)
+    found = Entry.unpack(data, "k")
     assert found is None or data[0] == VERSION
 
 
 def test_another_version_counts_as_absent():
-    packed = bytearray(entry().pack())
+    packed = bytearray(entry().pack("k"))
     packed[0] = VERSION + 1
-    assert Entry.unpack(bytes(packed)) is None
+    assert Entry.unpack(bytes(packed), "k") is None
+
+
+@given(place=st.integers(1, 60), bit=st.integers(0, 7))
+def test_one_flipped_bit_anywhere_makes_it_absent(place, bit):
+    packed = bytearray(entry(as_of=AT, early=True, cost=0.5).pack("k"))
+    packed[place % len(packed)] ^= 1 << bit
+    assert Entry.unpack(bytes(packed), "k") is None
+
+
+def test_that_nobody_has_something_survives_packing():
+    nothing = entry(payload=b"", absent=True)
+    assert Entry.unpack(nothing.pack("k"), "k") == nothing
 
 
 def test_provenance_names_the_tier():

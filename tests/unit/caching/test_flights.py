@@ -32,7 +32,7 @@ async def test_a_thousand_askers_make_one_call():
     work.gate.set()
     results = await asyncio.gather(*askers)
     assert work.calls == [("a",)]
-    assert all(landed["a"].result() == {"a": "A"} and whole for landed, whole in results)
+    assert all(landed["a"].result() == {"a": "A"} for landed in results)
     assert len(flights) == 0
 
 
@@ -46,7 +46,7 @@ async def test_the_leader_may_leave():
     with pytest.raises(asyncio.CancelledError):
         await leader
     work.gate.set()
-    landed, _ = await follower
+    landed = await follower
     assert landed["a"].result() == {"a": "A"}
     assert work.calls == [("a",)]
 
@@ -57,10 +57,10 @@ async def test_a_failure_is_shared_and_then_forgotten():
     askers = [asyncio.create_task(flights.share(["a"], work, 5)) for _ in range(5)]
     await asyncio.sleep(0)
     work.gate.set()
-    for landed, _ in await asyncio.gather(*askers):
+    for landed in await asyncio.gather(*askers):
         assert isinstance(landed["a"].exception(), ValueError)
     work.error = None
-    landed, _ = await flights.share(["a"], work, 5)
+    landed = await flights.share(["a"], work, 5)
     assert landed["a"].result() == {"a": "A"}
     assert len(work.calls) == 2
 
@@ -73,21 +73,19 @@ async def test_only_the_keys_that_nobody_fetches_are_fetched():
     await asyncio.sleep(0)
     work.gate.set()
     await first
-    landed, whole = await second
+    landed = await second
     assert work.calls == [("a", "b"), ("c",)]
     assert set(landed) == {"b", "c"}
-    assert whole
 
 
 async def test_a_waiter_stops_waiting_at_its_own_time_and_the_flight_goes_on():
     flights, work = Flights(), Work()
-    landed, whole = await flights.share(["a"], work, 0.01)
+    landed = await flights.share(["a"], work, 0.01)
     assert landed == {}
-    assert not whole
     assert len(flights) == 1
     work.gate.set()
-    landed, whole = await flights.share(["a"], work, 5)
-    assert whole
+    landed = await flights.share(["a"], work, 5)
+    assert landed["a"].result() == {"a": "A"}
     assert work.calls == [("a",)]
 
 
@@ -100,7 +98,7 @@ async def test_a_flight_that_never_ends_is_not_joined_for_ever(monkeypatch):
     await asyncio.sleep(0.01)
     assert len(work.calls) == 2, "the overdue flight is given up for lost"
     work.gate.set()
-    landed, _ = await second
+    landed = await second
     assert landed["a"].result() == {"a": "A"}
     await asyncio.sleep(0)
     assert len(flights) == 0
@@ -111,7 +109,7 @@ async def test_closing_cancels_what_is_under_way():
     asker = asyncio.create_task(flights.share(["a"], work, 5))
     await asyncio.sleep(0)
     await flights.aclose()
-    landed, _ = await asker
+    landed = await asker
     assert landed["a"].cancelled()
     assert len(flights) == 0
 
@@ -141,7 +139,7 @@ def test_no_key_is_ever_in_two_flights(batches):
         asked = [key for keys in work.calls for key in keys]
         assert len(asked) == len(set(asked)) == len({k for b in batches for k in b})
         work.gate.set()
-        for batch, (landed, _) in zip(batches, await asyncio.gather(*askers), strict=True):
+        for batch, landed in zip(batches, await asyncio.gather(*askers), strict=True):
             assert all(landed[key].result()[key] == key.upper() for key in batch)
         assert len(flights) == 0
 

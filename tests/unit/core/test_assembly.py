@@ -111,4 +111,4 @@ def test_the_parts_know_every_secret(tmp_path):
 
 def test_a_source_and_a_cache_may_share_a_name():
     parts = build({**sources(), "caches": {"a": {"plugin": "memory"}}})
-    assert list(parts.nodes) == [cache.name for cache in parts.caches] == ["a"]
+    assert list(parts.nodes) == [level.name for level in parts.levels] == ["a"]

@@ -265,7 +265,9 @@ class TestQuotes:
             await asyncio.sleep(60)
 
         async with gateway(clock, toys(one={}), caches=MEMORY) as argus:
-            monkeypatch.setattr(argus._parts.caches[0], hangs, hang)
+            (level,) = argus._parts.levels
+            monkeypatch.setattr(level, "instant", False)  # as of a tier that is a server
+            monkeypatch.setattr(level.cache, hangs, hang)
             for _ in range(2):
                 async with asyncio.timeout(1):
                     assert (await argus.quotes((A,), ask(clock))).data[A].price == 10.0
@@ -290,7 +292,7 @@ class TestQuotes:
     async def test_a_damaged_entry_is_a_miss(self, clock):
         async with gateway(clock, toys(one={}), caches=MEMORY) as argus:
             await argus.quotes((A,), ask(clock))
-            (cache,) = argus._parts.caches
+            cache = argus._parts.levels[0].cache
             (key,) = (await cache.get_many(["quotes:600519.SH"])).keys()
             whole = (await cache.get_many([key]))[key]
             await cache.set_many({key: whole[:-5]}, 3)

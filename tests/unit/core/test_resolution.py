@@ -28,8 +28,15 @@ def test_rounding_adds_up_in_longer_bars(base, period, expected):
 
 
 def test_a_cached_value_keeps_its_resolution():
-    entry = Entry(b"payload", "qmt", False, AT, AT + timedelta(1), AT, {"volume": 100.0})
-    assert Entry.unpack(entry.pack()) == entry
+    entry = Entry(
+        payload=b"payload",
+        source="qmt",
+        simulated=False,
+        fetched_at=AT,
+        fresh_until=AT + timedelta(1),
+        resolution={"volume": 100.0},
+    )
+    assert Entry.unpack(entry.pack("k"), "k") == entry
     assert entry.provenance("l1").resolution == {"volume": 100.0}
 
 

@@ -1,0 +1,149 @@
+"""One tier in its place: its time limit, its rest after failures, its figures."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from typing import Literal, TypeVar
+
+from argus_core.clock import Clock
+from argus_core.extend.cache import Cache
+
+log = logging.getLogger(__name__)
+
+BUDGET = 0.08
+"""Seconds that a tier may take on the way to an answer; a slower one counts as a miss."""
+PATIENT_BUDGET = 1.0
+"""Seconds for a write that no answer waits for."""
+LONG_BUDGET = 10.0
+"""Seconds for what an operator asked for: clearing, counting."""
+PATIENCE = 2
+"""Failures in a row after which a tier is left alone for a while."""
+FIRST_REST, LONGEST_REST = 0.5, 10.0
+"""Seconds of the first rest, doubled each time, and of the longest."""
+
+_LAG = 0.02
+"""Seconds by which a timer comes late in a process that is busy."""
+
+T = TypeVar("T")
+
+
+class Level:
+    """A cache at its place in the order in which the tiers are asked.
+
+    A tier that fails or is slow costs hits, never an answer: after some failures in a row it
+    rests, then one call tries it, and its success ends the rest.
+    """
+
+    def __init__(self, number: int, cache: Cache, plugin: str, clock: Clock) -> None:
+        self.label = f"L{number}"
+        self.cache = cache
+        self.plugin = plugin
+        self.lookups = 0
+        self.hits = 0
+        self.failures = 0
+        self.reason: str | None = None
+        self._clock = clock
+        self.instant = type(cache).instant
+        self._in_a_row = 0
+        self._rests_until = 0.0
+        self._trying = False
+
+    @property
+    def name(self) -> str:
+        """The tier's name in the configuration."""
+        return self.cache.name
+
+    def state(self) -> Literal["up", "resting"]:
+        """Whether the tier is asked as usual."""
+        return "up" if self._in_a_row < PATIENCE else "resting"
+
+    async def read(self, keys: Iterable[str]) -> Mapping[str, bytes]:
+        """What the tier holds of these keys; nothing if it fails, is late or rests."""
+        wanted = list(keys)
+        self.lookups += len(wanted)
+        found = await self.tried(lambda: self.cache.get_many(wanted))
+        if not found:
+            return {}
+        self.hits += len(found)
+        return found
+
+    async def write(self, values: Mapping[str, bytes], ttl: float, budget: float = BUDGET) -> bool:
+        """True if the tier took the values."""
+        done = await self.tried(lambda: _done(self.cache.set_many(values, ttl)), budget)
+        return done is not None
+
+    async def tried(self, call: Callable[[], Awaitable[T]], budget: float = BUDGET) -> T | None:
+        """What ``call`` gives; None if it failed, took longer, or if the tier rests."""
+        if self._in_a_row >= PATIENCE:
+            if self._trying or self._clock.monotonic() < self._rests_until:
+                return None
+            self._trying = True
+        try:
+            if self.instant:  # a timer costs more than the whole call
+                result = await call()
+            else:
+                async with _within(budget):
+                    result = await call()
+        except Exception as error:  # noqa: BLE001 - whatever a tier does, the answer stands
+            self._failed(error)
+            return None
+        finally:
+            self._trying = False
+        if self._in_a_row:
+            self._recovered()
+        return result
+
+    def _failed(self, error: Exception) -> None:
+        self.failures += 1
+        self._in_a_row += 1
+        late = isinstance(error, TimeoutError)
+        self.reason = "no answer in time" if late else f"{type(error).__name__}"
+        if self._in_a_row < PATIENCE:
+            return
+        rest = min(LONGEST_REST, FIRST_REST * 2 ** min(self._in_a_row - PATIENCE, 10))
+        self._rests_until = self._clock.monotonic() + rest
+        if self._in_a_row == PATIENCE:
+            log.warning("cache %s rests: %s", self.name, self.reason)
+
+    def _recovered(self) -> None:
+        if self._in_a_row >= PATIENCE:
+            log.warning("cache %s answers again", self.name)
+        self._in_a_row = 0
+        self.reason = None
+
+
+@asynccontextmanager
+async def _within(budget: float) -> AsyncGenerator[None]:
+    """Let the body run for ``budget`` seconds, then cancel it and raise ``TimeoutError``.
+
+    A timer that itself comes late says that this process is busy, not that the tier is slow: the
+    answer may lie in the socket unread. Then the budget begins anew.
+    """
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(None) as limit:
+        timers: list[asyncio.TimerHandle] = []
+
+        def begin() -> None:
+            due = loop.time() + budget
+            timers[:] = [loop.call_at(due, over, due)]
+
+        def over(due: float) -> None:
+            now = loop.time()
+            if now - due > _LAG:
+                begin()
+            else:
+                limit.reschedule(now)
+
+        begin()
+        try:
+            yield
+        finally:
+            timers[0].cancel()
+
+
+async def _done(work: Awaitable[None]) -> bool:
+    await work
+    return True

@@ -1,0 +1,68 @@
+"""How long a value would live if a rule's ttl were another, for questions of the past."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from random import Random
+from typing import Any, NamedTuple
+
+from argus_core.caching.freshness import Freshness
+from argus_core.caching.rules import Rules
+from argus_core.model.query import CalendarQuery, Query
+from argus_core.model.records import Quote, TradingDays
+from argus_core.model.symbol import Symbol
+from argus_core.tables import DEFAULT_RULES
+
+_SHORT, _LONG = 0.001, 1e9
+"""Ttls, in seconds, shorter and longer than anything that the market's clock says."""
+
+
+class Life(NamedTuple):
+    """The seconds between which a value's life follows the ttl; equal where the clock alone rules.
+
+    With a ttl of ``t`` it lives ``min(max(t, least), most)``.
+    """
+
+    least: float
+    most: float
+
+
+FOR_EVER = Life(float("inf"), float("inf"))
+
+
+class Lives:
+    """The lives that the rules of freshness allow, without the chance that spreads their ends."""
+
+    def __init__(self, settle_hours: float) -> None:
+        self._short, self._long = (
+            Freshness(_with_ttl(ttl), _Unmoved(), settle_hours) for ttl in (_SHORT, _LONG)
+        )
+
+    def of(self, query: Query, key: str, at: datetime) -> Life:
+        """The life of an up-to-date value of ``key`` that was fetched at the aware ``at``."""
+        value = _up_to_date(query, key, at)
+        least, most = (
+            max(0.0, (judge.span(query, key, value, at).fresh_until - at).total_seconds())
+            for judge in (self._short, self._long)
+        )
+        return Life(least, most)
+
+
+class _Unmoved(Random):
+    """No chance at all, so that no life is shortened."""
+
+    def random(self) -> float:
+        return 0.0
+
+
+def _with_ttl(ttl: float) -> Rules:
+    return Rules(
+        {name: rule.model_copy(update={"ttl": ttl}) for name, rule in DEFAULT_RULES.items()}
+    )
+
+
+def _up_to_date(query: Query, key: str, at: datetime) -> Any:
+    """A value that tells all that can be told at ``at``; its prices do not matter here."""
+    if isinstance(query, CalendarQuery):
+        return TradingDays(dates=(), known_through=date.max)
+    return Quote(symbol=Symbol(key), as_of=at)

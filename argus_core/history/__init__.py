@@ -1,0 +1,1 @@
+"""The archive of sealed bars and factors: apart from the cache tiers, never evicted."""

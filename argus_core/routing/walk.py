@@ -1,0 +1,94 @@
+"""One query on its way down a route: what was found so far, and who may still be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator
+from dataclasses import dataclass, field, replace
+
+from argus_core.errors import SourceError
+from argus_core.model.answer import Found, Skip, Trace
+from argus_core.model.ask import Deadline
+from argus_core.model.query import Query
+from argus_core.routing.node import Node
+from argus_core.routing.pool import Pool
+
+ANOTHERS = "the series is another source's"
+"""Why a source is passed over where only some of the route may answer."""
+
+
+@dataclass(slots=True)
+class Walk:
+    """The state of one query on one route."""
+
+    query: Query
+    pools: tuple[Pool, ...]
+    deadline: Deadline
+    trace: Trace
+    found: dict[str, Found] = field(default_factory=dict[str, Found])
+    absent: dict[str, Found] = field(default_factory=dict[str, Found])
+    faults: dict[str, str] = field(default_factory=dict[str, str])
+    errors: list[SourceError] = field(default_factory=list[SourceError])
+    declined: set[str] = field(default_factory=set[str])
+    """Keys that a source was asked for and said it cannot answer."""
+    failed: set[str] = field(default_factory=set[str])
+    """Keys that a node failed to answer, in whatever round."""
+    preparing: dict[str, float] = field(default_factory=dict[str, float])
+    """Keys that a node is fetching, and in how many seconds to ask again."""
+    others: tuple[Node, ...] = ()
+    """Nodes further down the route that may not answer here, but elsewhere instead."""
+
+    def narrow(self, only: Container[str]) -> None:
+        """Leave all but these sources out, and say so in the trace."""
+        passed: list[Node] = []
+        pools: list[Pool] = []
+        for pool in self.pools:
+            kept = tuple(member for member in pool.members if member.name in only)
+            for member in pool.members:
+                skip = Skip(source=member.name, pool=pool.name, reason=ANOTHERS)
+                if member not in kept and skip not in self.trace.skipped:
+                    self.trace.skipped.append(skip)
+            left = [member.node for member in pool.members if member not in kept]
+            passed = left if kept else [*passed, *left]
+            if kept:
+                pools.append(replace(pool, members=kept))
+        self.pools, self.others = tuple(pools), tuple(passed)
+
+    @property
+    def nodes(self) -> Iterator[Node]:
+        """Every node of the route, pool by pool."""
+        return (member.node for pool in self.pools for member in pool.members)
+
+    @property
+    def served(self) -> frozenset[str]:
+        """The keys that some node of the route says it can answer."""
+        return frozenset(key for node in self.nodes for key in node.serves(self.query))
+
+    @property
+    def pending(self) -> tuple[str, ...]:
+        """The keys without a value."""
+        return tuple(key for key in self.query.keys if key not in self.found)
+
+    @property
+    def unheard(self) -> tuple[str, ...]:
+        """Pending keys that could be answered and about which no working node has spoken."""
+        pending = [key for key in self.pending if key not in self.absent]
+        if not pending:
+            return ()
+        served = self.served
+        return tuple(key for key in pending if key in served)
+
+    @property
+    def dispensable(self) -> bool:
+        """True if whoever asks here could ask others instead, so that trying again is no help."""
+        if not self.others:
+            return False
+        query = self.query.only(self.pending)
+        return any(node.ready(query) for node in self.others)
+
+    def untried(self, key: str) -> bool:
+        """True if nobody was asked about the key, because of cool-downs."""
+        return key not in self.failed and key not in self.faults and key not in self.declined
+
+    def wanted(self, heard: Container[str]) -> tuple[str, ...]:
+        """Pending keys about which no node of the present pool has spoken."""
+        return tuple(key for key in self.pending if key not in heard)

@@ -1,0 +1,537 @@
+"""What the archive keeps, corrects, gives back and mends."""
+
+import sqlite3
+import threading
+from contextlib import closing, contextmanager
+from datetime import date, timedelta
+
+import polars as pl
+import pytest
+from support.archive import DAYS, FACTORS, MINUTES, at, bars, closes, day, days_between, factors
+from support.clock import TestClock
+
+from argus_core.errors import CacheError
+from argus_core.history import archive as public
+from argus_core.history.archive import Archive, ArchiveStats, SeriesKey
+from argus_core.history.files import Files
+from argus_core.history.place import Place
+
+WEEK = (day("2024-03-04"), day("2024-03-08"))
+ROWS = {when: float(number + 10) for number, when in enumerate(days_between(*WEEK))}
+
+
+@pytest.fixture
+def clock():
+    return TestClock("2024-03-15 20:00:00")
+
+
+@pytest.fixture
+def archive(tmp_path, clock):
+    with opened(tmp_path / "h", clock) as found:
+        yield found
+
+
+@contextmanager
+def opened(path, clock):
+    found = Archive(path, clock)
+    found.open()
+    try:
+        yield found
+    finally:
+        found.close()
+
+
+def put(archive, key=DAYS, rows=None, span=WEEK, fetched="2024-03-15 19:00", **more):
+    frame = bars(ROWS if rows is None else rows, key)
+    more = {"resolution": {}, **more}
+    return archive.write(key, frame, *span, fetched_at=at(fetched), **more)
+
+
+def got(archive, key=DAYS, span=WEEK):
+    part = archive.read({key: span}).get(key)
+    return None if part is None else closes(part.frame)
+
+
+def chunk_files(archive):
+    return sorted(p for top in ("bars", "factors") for p in (archive.path / top).rglob("*.parquet"))
+
+
+class TestReading:
+    def test_what_was_written_comes_back_as_it_was(self, archive):
+        frame = bars({**ROWS, day("2024-03-06"): None})
+        archive.write(
+            DAYS, frame, *WEEK, fetched_at=at("2024-03-15 19:00"), resolution={"volume": 100.0}
+        )
+        part = archive.read({DAYS: WEEK})[DAYS]
+        assert part.frame.equals(frame)
+        assert part.frame.schema == frame.schema
+        assert (part.fetched_at, part.resolution) == (at("2024-03-15 19:00"), {"volume": 100.0})
+
+    def test_a_range_that_is_not_sealed_all_over_is_not_answered(self, archive):
+        put(archive)
+        assert got(archive, span=(WEEK[0], day("2024-03-11"))) is None
+        assert got(archive, span=(day("2024-03-01"), WEEK[1])) is None
+        assert got(archive, key=MINUTES) is None
+        assert len(got(archive, span=(day("2024-03-02"), day("2024-03-10")))) == 5
+
+    def test_rows_outside_of_the_sealed_range_are_ignored(self, archive):
+        rows = dict.fromkeys(days_between(day("2024-02-26"), day("2024-03-15")), 1.0)
+        put(archive, rows=rows)
+        assert archive.covered([DAYS])[DAYS].pairs == (WEEK,)
+        assert archive.stats().rows == 5
+
+    def test_the_last_of_two_rows_of_one_label_counts_and_order_is_made(self, archive):
+        frame = pl.concat([bars(ROWS), bars({WEEK[0]: 99.0})]).reverse()
+        frame = pl.concat([frame, bars({WEEK[0]: 7.0})])
+        archive.write(DAYS, frame, *WEEK, fetched_at=at("2024-03-15 19:00"), resolution={})
+        found = got(archive)
+        assert found == {**ROWS, WEEK[0]: 7.0}
+        assert list(found) == sorted(found)
+
+    def test_minutes_over_months_are_one_answer_out_of_many_chunks(self, archive):
+        span = (day("2023-11-01"), day("2024-03-08"))
+        rows = {d: 1.0 for d in days_between(*span) if d.weekday() < 5}
+        put(archive, key=MINUTES, rows=rows, span=span)
+        assert archive.stats().chunks == 5
+        assert got(archive, key=MINUTES, span=span) == rows
+        inner = (day("2023-12-15"), day("2024-01-15"))
+        expected = {d: 1.0 for d in rows if inner[0] <= d <= inner[1]}
+        assert got(archive, key=MINUTES, span=inner) == expected
+
+    def test_factors_need_no_period(self, archive):
+        span = (day("1991-01-01"), day("2024-03-08"))
+        frame = factors({day("1999-05-05"): 1.0, day("2023-06-30"): 1.25})
+        archive.write(FACTORS, frame, *span, fetched_at=at("2024-03-15 19:00"), resolution={})
+        assert archive.read({FACTORS: span})[FACTORS].frame.equals(frame)
+        assert archive.stats() == ArchiveStats(1, 2, archive.stats().bytes, 1, 1, 0)
+
+    @pytest.mark.parametrize("key", [DAYS, FACTORS])
+    def test_days_without_rows_are_sealed_too(self, archive, key):
+        archive.write(key, pl.DataFrame(), *WEEK, fetched_at=at("2024-03-15 19:00"), resolution={})
+        part = archive.read({key: WEEK})[key]
+        assert part.frame.height == 0
+        assert "date" in part.frame.columns
+
+    def test_time_before_the_exchange_opened_takes_no_file(self, archive):
+        put(archive, key=MINUTES, span=(date(1900, 1, 1), date(1991, 1, 31)), rows={})
+        assert archive.stats().chunks == 2
+        assert archive.covered([MINUTES])[MINUTES].covers(date(1000, 1, 1), date(1991, 1, 31))
+
+    def test_parts_tell_the_oldest_fetch_and_the_coarsest_unit_of_their_rows(self, archive):
+        put(archive, span=(WEEK[0], WEEK[0]), resolution={"volume": 1.0, "turnover": 10.0})
+        put(
+            archive,
+            fetched="2024-03-15 21:00",
+            span=(day("2024-03-05"), WEEK[1]),
+            resolution={"volume": 100.0},
+        )
+        part = archive.read({DAYS: WEEK})[DAYS]
+        assert part.fetched_at == at("2024-03-15 19:00")
+        assert part.resolution == {"volume": 100.0, "turnover": 10.0}
+        later = archive.read({DAYS: (day("2024-03-05"), WEEK[1])})[DAYS]
+        assert later.fetched_at == at("2024-03-15 21:00")
+
+    def test_a_reversed_range_is_nothing(self, archive):
+        assert put(archive, span=WEEK[::-1]) == ()
+        assert archive.read({DAYS: WEEK[::-1]}) == {}
+
+    @pytest.mark.parametrize(
+        "frame",
+        [pl.DataFrame({"close": [1.0]}), bars({WEEK[0]: 1.0}).with_columns(date=None)],
+        ids=["no date", "a date that is missing"],
+    )
+    def test_rows_that_cannot_be_labelled_are_refused(self, archive, frame):
+        with pytest.raises(CacheError, match="archived"):
+            archive.write(DAYS, frame, *WEEK, fetched_at=at("2024-03-15 19:00"), resolution={})
+        assert archive.covered([DAYS])[DAYS].pairs == ()
+
+    def test_a_hundred_series_are_looked_up_in_one_query(self, archive, monkeypatch):
+        put(archive)
+        statements = []
+        with archive._store.ledger.connections.reading() as connection:
+            connection.set_trace_callback(statements.append)
+        keys = [DAYS, *(SeriesKey("bars", "1d", "a", str(n)) for n in range(99))]
+        found = archive.covered(keys)
+        assert list(found) == keys
+        assert [key for key in keys if found[key]] == [DAYS]
+        assert len(statements) == 1
+
+    def test_polars_scans_a_whole_market(self, archive):
+        put(archive)
+        put(archive, key=SeriesKey("bars", "1d", "QMT a", "000001.SZ"))
+        found = pl.scan_parquet(
+            archive.path / "bars" / "**" / "*.parquet", hive_partitioning=True
+        ).collect()
+        assert found.height == 10
+        assert set(found["symbol"]) == {"600519.SH", "000001.SZ"}
+        assert set(found["source"]) == {"a", "QMT a"}
+
+
+class TestCorrections:
+    def test_the_new_rows_win_and_each_cell_goes_to_the_ledger(self, archive, clock):
+        put(archive)
+        clock.advance(60)
+        rows = {**ROWS, day("2024-03-05"): 99.0, day("2024-03-06"): None}
+        del rows[day("2024-03-08")]
+        found = put(archive, rows=rows, fetched="2024-03-15 21:00")
+        assert got(archive) == rows
+        told = {(r.kind, r.label, r.field, r.old, r.new) for r in found}
+        assert ("changed", day("2024-03-05"), "close", 11.0, 99.0) in told
+        assert ("changed", day("2024-03-06"), "turnover", 1200.0, None) in told
+        assert ("removed", day("2024-03-08"), "volume", 100.0, None) in told
+        assert {r.kind for r in found} == {"changed", "removed"}
+        assert len(found) == 5 + 5 + 6
+        assert {r.noticed_at for r in found} == {clock.now()}
+        assert sorted(archive.revisions(), key=str) == sorted(found, key=str)
+
+    def test_a_row_that_comes_late_is_added(self, archive):
+        rows = {when: close for when, close in ROWS.items() if when != WEEK[1]}
+        put(archive, rows=rows)
+        found = put(archive)
+        assert {(r.kind, r.label, r.old) for r in found} == {("added", WEEK[1], None)}
+        assert got(archive) == ROWS
+
+    def test_days_that_were_not_sealed_are_no_correction(self, archive):
+        put(archive, span=(WEEK[0], day("2024-03-06")))
+        assert (
+            put(archive, rows={**ROWS, day("2024-03-11"): 1.0}, span=(WEEK[0], day("2024-03-11")))
+            == ()
+        )
+        assert archive.revisions() == []
+
+    def test_an_answer_without_any_row_of_what_was_sealed_corrects_nothing(self, archive):
+        put(archive)
+        rows = {day("2024-03-11"): 1.0}
+        assert put(archive, rows=rows, span=(WEEK[0], day("2024-03-11"))) == ()
+        assert got(archive, span=(WEEK[0], day("2024-03-11"))) == {**ROWS, **rows}
+        assert archive.read({DAYS: WEEK})[DAYS].fetched_at == at("2024-03-15 19:00")
+
+    def test_the_same_answer_again_writes_no_file(self, archive):
+        put(archive)
+        before = chunk_files(archive)
+        assert put(archive, fetched="2024-03-15 22:00") == ()
+        assert chunk_files(archive) == before
+
+    def test_minutes_are_labelled_by_their_instant(self, archive):
+        put(archive, key=MINUTES)
+        (one, *_) = put(archive, key=MINUTES, rows={**ROWS, WEEK[0]: 1.0})
+        assert one.label == at("2024-03-04 09:31")
+        assert archive.revisions(limit=1)[0].label == at("2024-03-04 09:31")
+
+    def test_revisions_are_found_by_name_and_time_the_newest_first(self, archive, clock):
+        other = SeriesKey("bars", "1d", "b", "000001.SZ")
+        for key in (DAYS, other):
+            put(archive, key=key)
+            clock.advance(3600)
+            put(archive, key=key, rows={**ROWS, WEEK[0]: 1.0})
+        times = [r.noticed_at for r in archive.revisions()]
+        assert times == sorted(times, reverse=True)
+        assert {r.symbol for r in archive.revisions(symbol="000001.SZ")} == {"000001.SZ"}
+        assert {r.source for r in archive.revisions(source="a")} == {"a"}
+        assert {r.source for r in archive.revisions(since=clock.now())} == {"b"}
+        assert len(archive.revisions(limit=3)) == 3
+        assert archive.stats().revisions == 10
+
+
+class TestVerification:
+    def test_days_are_unverified_until_they_are_said_to_be(self, archive, clock):
+        put(archive)
+        clock.advance(3600)
+        put(archive, span=(day("2024-03-11"), day("2024-03-12")), rows={})
+        assert archive.unverified(sealed_before=at("2024-03-15 20:00"), limit=10) == []
+        assert archive.unverified(sealed_before=at("2024-03-15 20:30"), limit=10) == [(DAYS, *WEEK)]
+        archive.verified(DAYS, day("2024-03-05"), day("2024-03-06"))
+        assert archive.unverified(sealed_before=clock.now(), limit=10) == [
+            (DAYS, WEEK[0], WEEK[0]),
+            (DAYS, day("2024-03-07"), WEEK[1]),
+        ]
+        archive.verified(DAYS, *WEEK)
+        clock.advance(1)
+        assert archive.unverified(sealed_before=clock.now(), limit=10) == [
+            (DAYS, day("2024-03-11"), day("2024-03-12"))
+        ]
+        assert archive.covered([DAYS])[DAYS].pairs == ((WEEK[0], day("2024-03-12")),)
+
+    def test_a_second_answer_does_not_put_off_the_second_look(self, archive, clock):
+        put(archive)
+        clock.advance(86400)
+        put(archive, rows={**ROWS, WEEK[0]: 1.0})
+        assert archive.unverified(sealed_before=at("2024-03-15 20:01"), limit=1) == [(DAYS, *WEEK)]
+
+    def test_verifying_a_stranger_makes_no_series(self, archive):
+        archive.verified(DAYS, *WEEK)
+        assert archive.series() == []
+
+
+class TestClearing:
+    def test_only_what_is_named_goes(self, archive):
+        other = SeriesKey("bars", "1d", "b", "600519.SH")
+        put(archive)
+        put(archive, key=MINUTES)
+        put(archive, key=other)
+        cleared = archive.clear(source="a", symbol="600519.SH")
+        assert (cleared.series, cleared.rows) == (2, 10)
+        assert cleared.bytes > 0
+        assert archive.series() == [other]
+        assert got(archive) is None
+        assert len(chunk_files(archive)) == 1
+        assert archive.clear(dataset="factors").series == 0
+
+    def test_everything_at_once_is_refused(self, archive):
+        put(archive)
+        with pytest.raises(CacheError, match="name"):
+            archive.clear()
+        assert got(archive) == ROWS
+
+    def test_a_file_that_could_not_be_deleted_does_not_come_back(self, archive, clock, monkeypatch):
+        put(archive)
+        with monkeypatch.context() as patch:
+            patch.setattr(Files, "remove", lambda self, files: [list(files)][:0])
+            archive.clear(source="a")
+        assert len(chunk_files(archive)) == 1
+        age(archive, sweep_again=True)
+        with opened(archive.path, clock) as other:
+            assert other.series() == []
+            assert chunk_files(other) == []
+
+
+def age(archive, *, sweep_again=False):
+    """Let the files be an hour older than they are."""
+    import os
+
+    for path in archive.path.rglob("*"):
+        if path.suffix in (".parquet", ".tmp"):
+            stat = path.stat()
+            os.utime(path, (stat.st_atime - 3600, stat.st_mtime - 3600))
+    if sweep_again:
+        with closing(sqlite3.connect(Place(archive.path).ledger())) as ledger:
+            ledger.execute("DELETE FROM swept")
+            ledger.commit()
+
+
+class TestSharing:
+    def test_two_archives_of_one_folder_see_what_either_writes(self, archive, clock):
+        with opened(archive.path, clock) as other:
+            put(archive, span=(WEEK[0], day("2024-03-05")))
+            put(other, span=(day("2024-03-06"), WEEK[1]))
+            assert got(archive) == got(other) == ROWS
+            put(other, rows={**ROWS, WEEK[0]: 1.0})
+            assert got(archive) == {**ROWS, WEEK[0]: 1.0}
+            archive.clear(source="a")
+            assert got(other) is None
+
+    def test_writers_of_one_bucket_lose_nothing(self, archive, clock):
+        days = [d for d in days_between(day("2024-01-01"), day("2024-02-09")) if d.weekday() < 5]
+        failures = []
+
+        def run(store, mine):
+            try:
+                for one in mine:
+                    put(store, rows={one: 5.0}, span=(one, one))
+            except CacheError as error:
+                failures.append(error)
+
+        with opened(archive.path, clock) as other:
+            threads = [
+                threading.Thread(target=run, args=(store, days[n::4]))
+                for n, store in enumerate((archive, archive, other, other))
+            ]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        assert failures == []
+        assert got(archive, span=(days[0], days[-1])) == dict.fromkeys(days, 5.0)
+        assert len(chunk_files(archive)) == 1
+
+    def test_a_reader_who_lost_the_race_reads_again(self, archive, clock, monkeypatch):
+        put(archive)
+        raced = []
+        load = Files.load
+
+        def late(self, file):
+            if not raced:
+                raced.append(file)
+                put(archive, rows={**ROWS, WEEK[0]: 1.0})
+            return load(self, file)
+
+        with opened(archive.path, clock) as other:
+            monkeypatch.setattr(Files, "load", late)
+            assert got(other) == {**ROWS, WEEK[0]: 1.0}
+        assert not (archive.path / raced[0]).exists()
+        assert not (archive.path / "damaged").exists()
+
+    def test_after_closing_every_call_says_so(self, tmp_path, clock):
+        with opened(tmp_path / "h", clock) as archive:
+            pass
+        with pytest.raises(CacheError, match="closed"):
+            archive.covered([DAYS])
+
+
+class TestMending:
+    def damage(self, path):
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 0xFF
+        path.write_bytes(data)
+
+    @pytest.mark.parametrize("how", ["damaged", "cut short", "missing"])
+    def test_a_broken_chunk_costs_its_own_days_only(self, archive, clock, how, caplog):
+        span = (day("2023-12-01"), day("2024-03-08"))
+        rows = {d: 1.0 for d in days_between(*span) if d.weekday() < 5}
+        put(archive, rows=rows, span=span)
+        path = next(p for p in chunk_files(archive) if p.name.startswith("2024"))
+        if how == "damaged":
+            self.damage(path)
+        elif how == "cut short":
+            path.write_bytes(path.read_bytes()[:-10])
+        else:
+            path.unlink()
+        with opened(archive.path, clock) as fresh:
+            assert got(fresh, span=span) is None
+            assert fresh.covered([DAYS])[DAYS].pairs == ((span[0], day("2023-12-31")),)
+            assert len(got(fresh, span=(span[0], day("2023-12-29")))) == 21
+            assert len(list((fresh.path / "damaged").glob("*"))) == (how != "missing")
+            put(fresh, rows=rows, span=span)
+            assert got(fresh, span=span) == rows
+
+    @pytest.mark.parametrize("how", ["garbage", "empty", "absent", "half", "foreign"])
+    def test_a_lost_ledger_is_made_anew_from_the_files(self, archive, how, caplog):
+        put(archive)
+        put(archive, key=MINUTES)
+        put(archive, rows={**ROWS, WEEK[0]: 1.0})
+        archive.verified(DAYS, *WEEK)
+        before = archive.stats(), archive.revisions(), archive.covered([DAYS, MINUTES])
+        archive._store.ledger.connections.forget()
+        ledger = Place(archive.path).ledger()
+        if how == "garbage":
+            ledger.write_bytes(b"no database" * 1000)
+        elif how == "empty":
+            ledger.write_bytes(b"")
+        elif how == "half":
+            with ledger.open("r+b") as file:
+                file.truncate(ledger.stat().st_size // 2)
+        elif how == "foreign":
+            ledger.unlink()
+            with closing(sqlite3.connect(ledger)) as foreign:
+                foreign.execute("CREATE TABLE other (x)")
+        else:
+            ledger.unlink()
+        assert archive.covered([DAYS, MINUTES]) == before[2]
+        assert archive.stats() == before[0]
+        assert archive.revisions() == before[1]
+        assert got(archive) == {**ROWS, WEEK[0]: 1.0}
+        assert sum("made anew" in r.getMessage() for r in caplog.records) == 1
+        assert archive.unverified(sealed_before=at("2025-01-01"), limit=10)
+        put(archive, rows=ROWS)
+        assert got(archive) == ROWS
+
+    def test_both_sides_mend_one_ledger_and_write_on(self, archive, clock):
+        put(archive)
+        with opened(archive.path, clock) as other:
+            assert got(other) == ROWS
+            Place(archive.path).ledger().unlink()
+            put(other, rows={day("2024-03-11"): 1.0}, span=(day("2024-03-11"),) * 2)
+            put(archive, rows={day("2024-03-12"): 2.0}, span=(day("2024-03-12"),) * 2)
+            for one in (archive, other):
+                assert one.covered([DAYS])[DAYS].pairs == ((WEEK[0], day("2024-03-12")),)
+
+    def test_a_ledger_that_forgot_its_last_writes_finds_them_again(self, archive):
+        put(archive, span=(WEEK[0], day("2024-03-05")))
+        with closing(sqlite3.connect(Place(archive.path).ledger())) as ledger:
+            chunks, seals = (
+                ledger.execute(f"SELECT * FROM {t}").fetchall() for t in ("chunks", "seals")
+            )
+            put(archive)
+            for table, rows in (("chunks", chunks), ("seals", seals)):
+                ledger.execute(f"DELETE FROM {table}")
+                marks = ", ".join("?" * len(rows[0]))
+                ledger.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)
+            ledger.commit()
+        assert got(archive, span=(WEEK[0], WEEK[0])) == {WEEK[0]: 10.0}
+        assert got(archive) == ROWS
+
+    def test_what_a_killed_writer_left_is_swept_and_saved(self, archive, clock, monkeypatch):
+        put(archive, span=(WEEK[0], day("2024-03-05")))
+        (archive.path / DAYS.folder / ".2024-half.tmp").write_bytes(b"half")
+        store = archive._store
+        with monkeypatch.context() as patch:
+            patch.setattr(store, "_commit", lambda *a: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                put(archive)
+        assert len(chunk_files(archive)) == 2
+        with opened(archive.path, clock) as other:
+            assert len(chunk_files(other)) == 2, "it may be somebody's work in progress"
+        age(archive, sweep_again=True)
+        with opened(archive.path, clock) as other:
+            assert got(other) == ROWS
+            assert len(chunk_files(other)) == 1
+            assert not list(other.path.rglob(".*.tmp"))
+
+    def test_a_journal_with_a_torn_line_keeps_the_others(self, archive):
+        put(archive)
+        put(archive, rows={**ROWS, WEEK[0]: 1.0})
+        with (archive.path / "revisions.jsonl").open("ab") as file:
+            file.write(b'{"dataset": "ba')
+        put(archive, rows=ROWS)
+        before = archive.revisions()
+        assert len(before) == 10
+        Place(archive.path).ledger().unlink()
+        assert archive.revisions() == before
+
+    def test_decoded_chunks_are_kept_within_their_bytes(self, archive, clock):
+        span = (day("2020-01-01"), day("2024-03-08"))
+        rows = dict.fromkeys(days_between(*span), 1.0)
+        put(archive, rows=rows, span=span)
+        files = Files(archive.path, decoded_bytes=100_000)
+        names = [p.relative_to(archive.path).as_posix() for p in chunk_files(archive)]
+        for name in names * 2:
+            files.load(name)
+            assert files._held <= 100_000
+        assert 0 < len(files._decoded) < len(names)
+        for name in names:
+            files.forget(name)
+        assert files._held == 0
+
+
+class TestTrouble:
+    def test_locked_by_another_process_reads_go_on_and_writes_fail_soon(self, archive, monkeypatch):
+        monkeypatch.setattr("argus_core.history.connections.WRITE_WAIT", 0.05)
+        put(archive, span=(WEEK[0], WEEK[0]))
+        before = chunk_files(archive)
+        with closing(sqlite3.connect(Place(archive.path).ledger(), isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(CacheError, match="locked"):
+                put(archive)
+            assert chunk_files(archive) == before
+            assert got(archive, span=(WEEK[0], WEEK[0])) == {WEEK[0]: 10.0}
+            other.execute("ROLLBACK")
+        put(archive)
+        assert got(archive) == ROWS
+
+    def test_a_folder_that_cannot_be_made_is_used_once_it_can(self, tmp_path, clock):
+        (tmp_path / "h").write_text("in the way")
+        archive = Archive(tmp_path / "h", clock)
+        with pytest.raises(CacheError):
+            archive.open()
+        with pytest.raises(CacheError):
+            archive.covered([DAYS])
+        (tmp_path / "h").unlink()
+        put(archive)
+        assert got(archive) == ROWS
+        archive.close()
+
+    def test_the_public_names_are_at_one_place(self):
+        assert all(hasattr(public, name) for name in public.__all__)
+
+
+def test_a_year_of_growing_by_a_day_is_one_chunk_and_one_span(archive):
+    days = [d for d in days_between(day("2024-01-02"), day("2024-03-29")) if d.weekday() < 5]
+    for when in days[:30]:
+        put(
+            archive,
+            rows={when: 1.0},
+            span=(when, when),
+            fetched=f"{when + timedelta(days=1)} 03:00",
+        )
+    assert archive.stats().spans == 1
+    assert len(chunk_files(archive)) == 1
