@@ -15,6 +15,7 @@ from argus_api.schemas import ErrorBody
 
 TAGS = [
     {"name": "market_data", "description": "Quotes, depth, bars, instruments, calendars, sectors."},
+    {"name": "cache", "description": "What the caches hold and by which rules; scope `manage`."},
     {"name": "system", "description": "Health and sources."},
     {"name": "legacy", "description": "The older dialect: no envelope, Beijing time."},
 ]
@@ -44,6 +45,7 @@ _ERRORS: Mapping[int, str] = {
     404: "No asked symbol exists.",
     406: "Accept names no format of this path.",
     413: "More was asked for than one request may.",
+    500: "A cache or the archive failed.",
     501: "No configured source offers this.",
     503: "Every source that could answer has failed; Retry-After says when to try again.",
     504: "No source answered within the deadline.",

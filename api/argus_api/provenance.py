@@ -42,6 +42,8 @@ def meta_of(answer: Answer[Any], ask: Ask, now: datetime) -> dict[str, Any]:
         meta["source"] = sources[0] if sources else None
     meta["as_of"] = instant(answer.as_of)
     meta["stale"] = answer.stale
+    if answer.reason is not None:
+        meta["reason"] = answer.reason
     meta["simulated"] = answer.simulated
     if answer.cached or answer.stale:
         meta["age"] = round(age_of(answer, now), 3)

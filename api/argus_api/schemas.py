@@ -39,6 +39,9 @@ class Meta(BaseModel):
     sources: dict[str, str] | None = Field(None, description="Per symbol, where several answered.")
     as_of: str | None = None
     stale: bool
+    reason: str | None = Field(
+        None, description="Why a value is stale; `offline` if none is asked."
+    )
     simulated: bool
     age: float | None = Field(None, description="Seconds in the cache.")
     stale_keys: list[str] | None = None

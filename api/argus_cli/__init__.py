@@ -6,8 +6,10 @@ from typing import Annotated
 
 import typer
 
+from argus_cli.cache import cache
 from argus_cli.check import check
 from argus_cli.demo import demo
+from argus_cli.history import history
 from argus_cli.keys import keys
 from argus_cli.plugin import plugin
 from argus_cli.plugins import plugins
@@ -27,6 +29,8 @@ app.command()(demo)
 app.command()(check)
 app.command()(plugins)
 app.command()(reconcile)
+app.add_typer(cache)
+app.add_typer(history)
 app.add_typer(keys)
 app.add_typer(plugin)
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+from typing import Annotated
+
+import typer
 
 from argus_cli.options import (
     DEFAULT_CONFIG,
@@ -20,6 +23,9 @@ def serve(
     host: HostOption = None,
     port: PortOption = None,
     access_log: AccessLogOption = False,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Ask no source: answer from what lies on the disk.")
+    ] = False,
 ) -> None:
     """Serve the sources of a configuration file."""
     with told():
@@ -28,4 +34,4 @@ def serve(
         from argus_core.gateway import Gateway
 
         loaded = Config.load(config, os.environ).with_server(host=host, port=port)
-        run(Gateway(loaded), access_log=access_log)
+        run(Gateway(loaded, offline=offline), access_log=access_log)

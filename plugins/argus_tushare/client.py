@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from http import HTTPStatus
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
 from argus_core import (
@@ -32,6 +33,11 @@ CONNECTIONS = 16
 
 class Api(Protocol):
     """The vendor's client as the rest of this plugin uses it."""
+
+    @property
+    def calls_made(self) -> int:
+        """The requests that were sent so far, refused ones included."""
+        ...
 
     def table(self, api_name: str, fields: str = "", **params: Any) -> Table:
         """The rows of one call."""
@@ -58,6 +64,8 @@ class Wire:
         self._settings = settings
         self._clock = clock
         self._body_cap = body_cap
+        self._calls_made = 0
+        self._counting = Lock()
         self._pool = httpx.Client(
             timeout=settings.timeout,
             limits=httpx.Limits(max_connections=CONNECTIONS),
@@ -70,8 +78,15 @@ class Wire:
             trust_env=settings.trust_env and not is_loopback(settings.endpoint),
         )
 
+    @property
+    def calls_made(self) -> int:
+        """The requests that were sent so far."""
+        return self._calls_made
+
     def ask(self, api_name: str, fields: str, params: dict[str, Any]) -> Table:
         """The rows of one call, or the :class:`SourceError` that says why there are none."""
+        with self._counting:
+            self._calls_made += 1
         return read_answer(api_name, self._post(api_name, fields, params), self._clock)
 
     def close(self) -> None:
@@ -165,6 +180,10 @@ def connect(settings: TushareSettings, clock: Clock, *, body_cap: int = BODY_CAP
             if name.startswith("_"):
                 raise AttributeError(name)
             return super().__getattr__(name)
+
+        @property
+        def calls_made(self) -> int:
+            return wire.calls_made
 
         def table(self, api_name: str, fields: str = "", **params: Any) -> Table:
             return wire.ask(api_name, fields, params)

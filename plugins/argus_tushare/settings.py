@@ -32,6 +32,12 @@ class TushareSettings(Settings):
     quotes_from: Literal["realtime", "daily"] = "realtime"
     """``daily`` makes quotes of the newest daily bars, for accounts without realtime licence."""
 
+    calls_per_minute: Annotated[int | None, Field(ge=1)] = None
+    """The calls a minute that the account's points allow: Tushare's price list says how many.
+
+    Where it is absent, warm-up is careful and makes 60. It does not slow consumers down.
+    """
+
     @field_validator("endpoint")
     @classmethod
     def _is_usable(cls, endpoint: str, info: ValidationInfo) -> str:

@@ -63,6 +63,7 @@ class TushareSource(Source):
     def __init__(self, name: str, settings: TushareSettings, clock: Clock) -> None:
         super().__init__(name, settings, clock)
         self.units = units(quotes_are_daily=settings.quotes_from == "daily")
+        self.calls_per_minute = settings.calls_per_minute
         self._api: Api | None = None
         self._threads: ThreadPoolExecutor | None = None
 
@@ -95,6 +96,10 @@ class TushareSource(Source):
     async def ping(self) -> None:
         """Return if the vendor says whether today is a trading day."""
         await asyncio.to_thread(check_today, self.pro, self.clock.now().date())
+
+    def calls_made(self) -> int | None:
+        """The requests so far; long series and some interfaces take several a question."""
+        return None if self._api is None else self._api.calls_made
 
     def quotes(self, query: QuotesQuery) -> Iterable[Quote]:
         """The latest quotes: snapshots, or the newest days where the settings say so."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Depends
 
 from argus_api.auth import reads_data
-from argus_api.v1 import history, quality, quotes, reference
+from argus_api.v1 import cache, history, quality, quotes, reference, revisions
 
 _data = APIRouter(
     prefix="/api/v1/market_data", tags=["market_data"], dependencies=[Depends(reads_data)]
@@ -17,5 +17,7 @@ _data.include_router(reference.router)
 router = APIRouter()
 router.include_router(_data)
 router.include_router(quality.router)
+router.include_router(revisions.router)
+router.include_router(cache.router)
 
 __all__ = ["router"]
