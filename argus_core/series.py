@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
+from functools import cache
 from typing import Any, Protocol
 
 import polars as pl
@@ -23,7 +24,7 @@ from argus_core.market.kinds import kind_of
 from argus_core.market.ranges import bars_query
 from argus_core.market.resample import base_period
 from argus_core.market.sessions import sessions_of
-from argus_core.model.answer import Answer, Failure, merged
+from argus_core.model.answer import Answer, Failure, Provenance, merged
 from argus_core.model.ask import Ask
 from argus_core.model.period import Adjust, Period
 from argus_core.model.query import FactorsQuery, HistoryQuery, Query
@@ -86,12 +87,7 @@ class Series:
 
     def empty(self, query: HistoryQuery) -> pl.DataFrame:
         """The frame of a symbol without bars: the right columns and no row."""
-        labels: dict[str, pl.DataType] = {"date": pl.Date()}
-        if query.period.intraday:
-            labels = {"time": pl.Datetime("ms", str(SHANGHAI)), **labels}
-        numbers = ("open", "high", "low", "close", "volume", "turnover", "change", "change_pct")
-        schema = {**labels, **dict.fromkeys(numbers, pl.Float64()), "final": pl.Boolean()}
-        return pl.DataFrame(schema=schema)
+        return _empty(intraday=query.period.intraday)
 
     async def _group(self, query: HistoryQuery, ask: Ask) -> Answer[pl.DataFrame]:
         """The answer for symbols that all have, or all lack, a night session."""
@@ -229,9 +225,10 @@ class Series:
                 continue
             if base is not None:
                 bases[symbol] = base
+        told: Mapping[str, Provenance] = factors.provenance if factors else {}
         provenance = {
             key: replace(
-                origin,
+                _with_factors(origin, told.get(key) if key in bases else None),
                 as_of=_as_of(data[key], origin.fetched_at),
                 resolution=_summed(origin.resolution, periods[key], query.period),
             )
@@ -239,6 +236,16 @@ class Series:
             if key in data
         }
         return replace(bars, data=data, errors=errors, provenance=provenance, adjust_base=bases)
+
+
+@cache
+def _empty(*, intraday: bool) -> pl.DataFrame:
+    labels: dict[str, pl.DataType] = {"date": pl.Date()}
+    if intraday:
+        labels = {"time": pl.Datetime("ms", str(SHANGHAI)), **labels}
+    numbers = ("open", "high", "low", "close", "volume", "turnover", "change", "change_pct")
+    schema = {**labels, **dict.fromkeys(numbers, pl.Float64()), "final": pl.Boolean()}
+    return pl.DataFrame(schema=schema)
 
 
 def _refuse_too_much(query: HistoryQuery, today: date) -> None:
@@ -259,6 +266,13 @@ def _lacks_previous_closes(answer: Answer[pl.DataFrame]) -> bool:
         kind_of(Symbol(symbol)) in ADJUSTABLE and bool(frame["prev_close"].null_count())
         for symbol, frame in answer.data.items()
     )
+
+
+def _with_factors(bars: Provenance, factors: Provenance | None) -> Provenance:
+    """The bars' origin, stale too if they were adjusted by factors that are."""
+    if factors is None or not factors.stale or bars.stale:
+        return bars
+    return replace(bars, stale=True, reason=factors.reason)
 
 
 def _summed(steps: Mapping[str, float], base: Period, period: Period) -> dict[str, float]:

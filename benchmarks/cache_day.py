@@ -60,6 +60,7 @@ log = logging.getLogger(__name__)
 LEAST_HITS = 0.98
 MOST_ROWS = 1.02
 _DEADLINE = 15.0
+_PATIENCE = 0.2
 _NAMES = ("Argus", "clairvoyant", "aiocache")
 
 
@@ -105,6 +106,7 @@ class Replay:
 
     async def run(self, requests: Sequence[Request]) -> Tally:
         """What was counted over all requests; ``cpu`` is without the judging."""
+        lasting = asyncio.all_tasks()
         for request in requests:
             self._clock.second = request.second
             began = time.process_time()
@@ -114,6 +116,8 @@ class Replay:
                 answer = None
                 log.warning("%s: %s", request, error)
             await asyncio.sleep(0)  # whatever goes on behind the answer's back gets its turn
+            if answer is not None and answer.stale:
+                await _refreshed(lasting)
             spent = time.process_time() - began
             self.tally.cpu[request.kind] = self.tally.cpu.get(request.kind, 0.0) + spent
             self._judge(request, answer)
@@ -168,6 +172,15 @@ class Replay:
             verdict = self._truth.verdict(request, Symbol(key), answer.data[key], now)
             tally.old += verdict == "old"
             tally.false += verdict == "false"
+
+
+async def _refreshed(lasting: set[asyncio.Task[Any]]) -> None:
+    """Return when what began beside the ``lasting`` tasks is over.
+
+    A refresh has a deadline in market time, which must not run away while it works.
+    """
+    if refreshing := asyncio.all_tasks() - lasting:
+        await asyncio.wait(refreshing, timeout=_PATIENCE)
 
 
 def config_of(root: Path, *, seed: int, symbols: int, day: date) -> Config:

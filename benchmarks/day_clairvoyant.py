@@ -42,7 +42,6 @@ from argus_core.model.query import (
 )
 from argus_core.model.records import TradingDays
 
-_FACTORS_BACK = timedelta(days=40)
 _RECENT = 40
 """More days than can be unsettled."""
 
@@ -67,7 +66,7 @@ class Clairvoyant:
         rules = Rules(config.cache_rules)
         self._freshness = Freshness(rules, Unjittered())
         self._until: dict[str, datetime] = {}
-        self._sealed: dict[tuple[Symbol, str], np.ndarray] = {}
+        self._sealed: dict[tuple[Symbol, Period], np.ndarray] = {}
 
     def ask(self, request: Request, now: datetime) -> None:
         """Answer one request and count its keys."""
@@ -119,7 +118,7 @@ class Clairvoyant:
         first = calendar.previous_session(start) if base.intraday else start
         hit = self._series(symbol, base, first, end, now)
         if base.intraday or request.adjust is not Adjust.NONE:
-            hit &= self._factors(symbol, start - _FACTORS_BACK, now)
+            hit &= self._factors(symbol, now)
         return hit
 
     def _series(self, symbol: Symbol, base: Period, start: date, end: date, now: datetime) -> bool:
@@ -127,10 +126,10 @@ class Clairvoyant:
         market = self._market
         low, high = market.between(start, end)
         past = min(high, market.today)
-        known = self._days(symbol, base.value)
+        known = self._sealed.setdefault((symbol, base), np.zeros(market.today, dtype=bool))
         lacking = np.flatnonzero(~known[low:past]) + low
         recent = [int(day) for day in lacking[-_RECENT:] if self._unsettled(symbol, int(day))]
-        settled = np.setdiff1d(lacking, recent)
+        settled = lacking if not recent else lacking[~np.isin(lacking, recent)]
         rows = self.ledger.gave(symbol, base, settled)
         known[settled] = True
         missing = len(settled)
@@ -146,19 +145,13 @@ class Clairvoyant:
             self.ledger.called("bars", rows)
         return not missing
 
-    def _factors(self, symbol: Symbol, start: date, now: datetime) -> bool:
-        low = self._market.between(start, self._market.day)[0]
-        known = self._days(symbol, "factors")
-        past = bool(known[low:].all())
-        known[low:] = True
+    def _factors(self, symbol: Symbol, now: datetime) -> bool:
+        """True if the factors are at hand: a table of a few rows that is fetched as a whole."""
         query = FactorsQuery(symbols=(symbol,), start=self._market.day, end=self._market.day)
-        hit = self._fresh(next(iter(keys_of(query))), query, symbol, None, now) and past
+        hit = self._fresh(next(iter(keys_of(query))), query, symbol, None, now)
         if not hit:
             self.ledger.called("factors", 1)
         return hit
-
-    def _days(self, symbol: Symbol, what: str) -> np.ndarray:
-        return self._sealed.setdefault((symbol, what), np.zeros(self._market.today, dtype=bool))
 
     def _unsettled(self, symbol: Symbol, day: int) -> bool:
         """True of a recent day without rows, which may only be late."""

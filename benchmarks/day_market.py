@@ -152,8 +152,7 @@ class Market:
             last = (now.open, now.high, now.low, now.close, now.lots, now.twice)
             values = [np.append(v, x) for v, x in zip(values, last, strict=True)]
             at = np.append(at, self.today)
-        frame = _frame(symbol, self.dates.gather(at), values)
-        return frame.with_columns(prev_close=pl.Series(stock.prev[at] / 100))
+        return _frame(symbol, self.dates.gather(at), values, prev_close=stock.prev[at] / 100)
 
     def minute_rows(self, symbol: Symbol, low: int, high: int, tick: int) -> pl.DataFrame:
         """Raw minute bars of the half-open range of days, the forming one labelled by its end."""
@@ -203,7 +202,9 @@ def _symbol(number: int) -> Symbol:
     return Symbol(starts[number % 5].format(number // 5 + 1))
 
 
-def _frame(symbol: Symbol, times: pl.Series, values: list[np.ndarray]) -> pl.DataFrame:
+def _frame(
+    symbol: Symbol, times: pl.Series, values: list[np.ndarray], **more: np.ndarray
+) -> pl.DataFrame:
     opens, highs, lows, closes, lots, twice = values
     return pl.DataFrame(
         {
@@ -215,6 +216,7 @@ def _frame(symbol: Symbol, times: pl.Series, values: list[np.ndarray]) -> pl.Dat
             "close": closes / 100,
             "volume": lots * LOT,
             "turnover": twice / 2,
+            **more,
         }
     )
 

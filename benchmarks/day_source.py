@@ -82,7 +82,7 @@ class DaySource(Source):
         self.ledger.called("bars", sum(frame.height for frame in frames))
         for symbol in query.symbols:
             self.ledger.gave(symbol, query.period, np.arange(low, min(high, market.today)))
-        return pl.concat(frames)
+        return pl.concat(frames) if len(frames) > 1 else frames[0]
 
     async def factors(self, query: FactorsQuery) -> pl.DataFrame:
         """What came into force in the range, and the factor before it."""

@@ -149,6 +149,28 @@ def read_pairs(told: Iterable[Iterable[str]]) -> tuple[Pair, ...]:
     return tuple((date.fromisoformat(first), date.fromisoformat(last)) for first, last in told)
 
 
+def told_seals(seals: Iterable[Seal]) -> list[list[Any]]:
+    """Seals for JSON."""
+    return [
+        [s.first.isoformat(), s.last.isoformat(), s.fetched_at, s.sealed_at, s.verified]
+        for s in seals
+    ]
+
+
+def read_seals(told: Iterable[Iterable[Any]]) -> tuple[Seal, ...]:
+    """What :func:`told_seals` told; ValueError or TypeError for anything else."""
+    return tuple(
+        Seal(
+            date.fromisoformat(first),
+            date.fromisoformat(last),
+            float(fetched_at),
+            float(sealed_at),
+            bool(verified),
+        )
+        for first, last, fetched_at, sealed_at, verified in told
+    )
+
+
 def _told(about: About) -> dict[str, Any]:
     key = about.key
     return {
@@ -161,10 +183,7 @@ def _told(about: About) -> dict[str, Any]:
         "version": about.version,
         "rows": about.rows,
         "spans": told_pairs(about.spans),
-        "seals": [
-            [s.first.isoformat(), s.last.isoformat(), s.fetched_at, s.sealed_at, s.verified]
-            for s in about.seals
-        ],
+        "seals": told_seals(about.seals),
         "resolution": dict(about.resolution),
     }
 
@@ -184,15 +203,6 @@ def _read(told: dict[str, Any]) -> About:
         version=int(told["version"]),
         rows=int(told["rows"]),
         spans=read_pairs(told["spans"]),
-        seals=tuple(
-            Seal(
-                date.fromisoformat(first),
-                date.fromisoformat(last),
-                float(fetched_at),
-                float(sealed_at),
-                bool(verified),
-            )
-            for first, last, fetched_at, sealed_at, verified in told["seals"]
-        ),
+        seals=read_seals(told["seals"]),
         resolution={str(name): float(step) for name, step in resolution.items()},
     )

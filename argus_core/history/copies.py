@@ -14,14 +14,22 @@ import secrets
 import tarfile
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Final, cast
 
 import orjson
 
 from argus_core.errors import CacheError
-from argus_core.history.chunks import Chunk, DamagedChunk, decode, told_pairs
+from argus_core.history.chunks import (
+    Chunk,
+    DamagedChunk,
+    Seal,
+    decode,
+    read_seals,
+    told_pairs,
+    told_seals,
+)
 from argus_core.history.merging import tidy
 from argus_core.history.parts import BackupReport, Progress, RestoreReport
 from argus_core.history.revisions import Revision, read, told
@@ -93,6 +101,7 @@ def _pack(store: Store, file: IO[bytes], progress: Progress) -> tuple[int, int, 
                         "bytes": len(data),
                         "sha256": hashlib.sha256(data).hexdigest(),
                         "spans": told_pairs(chunk.about.spans),
+                        "seals": told_seals(_seals(store, name, chunk)),
                     }
                 )
             progress(number + 1, len(shelf))
@@ -135,6 +144,16 @@ def _copies(store: Store, key: SeriesKey, shelved: Shelved) -> Iterator[tuple[st
     raise CacheError(f"the archive's {key.symbol} changes too fast to be copied")
 
 
+def _seals(store: Store, name: str, chunk: Chunk) -> tuple[Seal, ...]:
+    """The seals of a chunk, as the ledger has them if it still has the chunk.
+
+    They may be newer than those in the file: an answer that changes no row writes no new file.
+    """
+    key, bucket = chunk.about.key, chunk.about.bucket
+    seals = store.ledger.seals(key, bucket, bucket).get(bucket, ())
+    return seals if store.ledger.named(name) else chunk.about.seals
+
+
 def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
     info = tarfile.TarInfo(name)
     info.size = len(data)
@@ -148,17 +167,19 @@ class _Backup:
     file: Path
     tar: tarfile.TarFile
     members: Mapping[str, tarfile.TarInfo]
-    chunks: Mapping[str, str]
-    """The digest of each chunk by its name."""
+    chunks: Mapping[str, tuple[str, tuple[Seal, ...]]]
+    """The digest and the seals of each chunk by its name."""
     revisions: tuple[Revision, ...]
 
     def chunk(self, name: str) -> Chunk:
         """The chunk of that name; :class:`CacheError` if it is not what was backed up."""
         data = _content(self.tar, self.members[name])
-        if hashlib.sha256(data).hexdigest() != self.chunks[name]:
+        digest, seals = self.chunks[name]
+        if hashlib.sha256(data).hexdigest() != digest:
             raise CacheError(f"the backup {self.file} is damaged: the checksum of {name} is wrong")
         try:
             chunk = decode(name.rpartition("/")[2], data)
+            chunk = replace(chunk, about=replace(chunk.about, seals=seals))
             chunk.check(name)
             days = Spans.of(((seal.first, seal.last) for seal in chunk.about.seals), any_day)
             tidy(chunk.about.key, chunk.frame, days)
@@ -174,7 +195,10 @@ def _opened(file: Path) -> Generator[_Backup]:
         with tarfile.open(file, mode="r:") as tar:
             members = _members(file, tar)
             manifest = _manifest(file, tar, members)
-            chunks = {entry["file"]: entry["sha256"] for entry in manifest["chunks"]}
+            chunks = {
+                entry["file"]: (entry["sha256"], read_seals(entry["seals"]))
+                for entry in manifest["chunks"]
+            }
             revisions = tuple(read(one) for one in manifest["revisions"])
             _check_names(file, members, chunks)
             yield _Backup(file, tar, members, chunks, revisions)
@@ -209,7 +233,7 @@ def _manifest(
     return manifest
 
 
-def _check_names(file: Path, members: Mapping[str, object], chunks: Mapping[str, str]) -> None:
+def _check_names(file: Path, members: Mapping[str, object], chunks: Mapping[str, object]) -> None:
     named = {*chunks, _MANIFEST, _SEAL}
     for name in named - members.keys():
         raise CacheError(f"the backup {file} is damaged: {name} is missing")

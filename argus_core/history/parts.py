@@ -18,7 +18,7 @@ class Part:
 
     frame: pl.DataFrame
     fetched_at: datetime
-    """When the oldest of what is in it was fetched."""
+    """When the oldest of what is in it was fetched; a later answer that said the same is no news."""
     resolution: Mapping[str, float] = field(default_factory=dict[str, float])
     """The fields that the vendor counts more coarsely than a share and a cent."""
 

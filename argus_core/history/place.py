@@ -58,7 +58,7 @@ class Place:
 
     def new_name(self) -> str:
         """A name that no ledger here ever had."""
-        used = any(path.name != _LOCK for path in self.root.iterdir())
+        used = any(not path.name.startswith(_LOCK) for path in self.root.iterdir())
         return f"ledger-{secrets.token_hex(4)}.sqlite3" if used else LEDGER
 
     def appoint(self, name: str) -> None:

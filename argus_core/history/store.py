@@ -124,11 +124,11 @@ class Store:
         Those are sealed then. ``told`` are revisions that are entered by somebody else.
         """
         key = chunk.about.key
-        newer = self.mended(lambda: self._newer(chunk))
-        if not newer:
+        pieces = self.mended(lambda: self._newer(chunk))
+        if not pieces:
             return False
-        days = Spans.of(((seal.first, seal.last) for seal in newer), any_day)
-        patch = Patch(tidy(key, chunk.frame, days), newer, chunk.about.resolution)
+        days = Spans.of(((seal.first, seal.last) for seal in pieces), any_day)
+        patch = Patch(tidy(key, chunk.frame, days), pieces, chunk.about.resolution)
         return self.seal(key, patch, told)[0]
 
     def take_in(self, file: str) -> None:
@@ -211,7 +211,8 @@ class Store:
         finally:
             if not done:
                 self._discard([one.file for one in written])
-        self.files.remove(files[bucket] for bucket in by_bucket if bucket in files)
+        if done:
+            self.files.remove(files[bucket] for bucket in by_bucket if bucket in files)
         return done
 
     def _newer(self, chunk: Chunk) -> tuple[Seal, ...]:

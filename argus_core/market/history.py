@@ -116,15 +116,24 @@ def _previous(bars: pl.DataFrame, factors: pl.DataFrame | None, *, comparable: b
         return pl.col("prev_close").fill_null(before)
     if not bars["prev_close"].null_count():
         return pl.col("prev_close")
-    if factors is not None and not factors.is_empty():
+    if factors is not None and _changes_within(factors, bars):
         table = factors.select("date", "factor").sort("date")
         scale = bars.select("date").set_sorted("date").join_asof(table, on="date")["factor"]
         same = pl.lit(scale == scale.shift(1)) | (pl.col("date") == pl.col("date").shift(1))
     else:
-        # Nobody knows a factor: the bar before is all there is to compare with
+        # One scale, or nobody knows any: the bar before is all there is to compare with
         same = pl.lit(value=True)
     own = pl.when(same).then(before)
     return pl.col("prev_close").fill_null(own)
+
+
+def _changes_within(factors: pl.DataFrame, bars: pl.DataFrame) -> bool:
+    """False if no factor is known, or a single one is in force from the first bar to the last."""
+    if factors.is_empty():
+        return False
+    first, dates = bars["date"][0], factors["date"]
+    # One that begins later than the first bar leaves that bar without any, or changes it
+    return bool((dates > first).any())
 
 
 def _within(bars: pl.DataFrame, query: HistoryQuery) -> tuple[int, int]:

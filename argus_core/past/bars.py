@@ -51,7 +51,9 @@ class BarsForm:
         running = frame.filter(~pl.col("final"))["date"]
         if len(running):
             limit = min(limit, running[0] - A_DAY)
-        last: date | None = frame["date"][-1] if frame.height else None
+        # A running bar proves nothing: some vendors tell it live and lack the days before.
+        settled = frame.filter(pl.col("date") <= limit)["date"]
+        last: date | None = settled[-1] if len(settled) else None
         after = end + A_DAY
         followed = any(first <= after <= until for first, until in kept.spans)
         to = sealed_to(

@@ -103,9 +103,10 @@ def sealed_to(
 ) -> date:
     """The last date of ``asked`` that an answer settles; the day before the first if none is.
 
-    ``limit`` is the last settled date when it was fetched. A date counts as published if the
-    answer has a row of it or a later one, if days after ``asked`` are archived already
-    (``followed``), or if it is long enough past: before that, a silent source may only be late.
+    ``limit`` is the last settled date when it was fetched, ``last_row`` that of the last settled
+    row. A date counts as published if the answer has such a row of it or later, if days after
+    ``asked`` are archived already (``followed``), or if it is long enough past: before that, a
+    silent source may only be late.
     """
     start, end = asked
     limit = min(limit, end)

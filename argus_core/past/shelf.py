@@ -89,7 +89,7 @@ class ArchiveShelf:
 
     async def held(self, query: SeriesQuery) -> dict[str, Held]:
         """What the tiers hold of this very question, if nothing of it was settled since."""
-        looked = await self.shelves.tiers.get(query)
+        looked = await self.shelves.tiers.get(query, note=False)
         now = self.shelves.clock.now()
         found: dict[str, Held] = {}
         for key, hit in looked.fresh.items():

@@ -10,15 +10,12 @@ from argus_core.caching.memo import Hit
 from argus_core.caching.tiers import Looked, Tiers
 from argus_core.clock import Clock
 from argus_core.model.query import Query
-from argus_core.routing.node import Node, scopes_of
+from argus_core.routing.node import Node
+from argus_core.routing.trust import doubted
 
 
 class TrustedTiers(Tiers):
-    """Tiers whose entries count as absent while their source is in quarantine for the same key.
-
-    What was stored before the source was disproved passed its own proof, but whoever flips a
-    unit in one range may have flipped it in another that could not be proved.
-    """
+    """Tiers whose entries count as absent while their source is in quarantine for the same key."""
 
     def __init__(
         self, levels: Sequence[Level], clock: Clock, nodes: Mapping[str, Node], **parts: Any
@@ -38,9 +35,8 @@ class TrustedTiers(Tiers):
     def _believed(self, query: Query, hits: dict[str, Hit]) -> dict[str, Hit]:
         if not hits or not any(node.quarantine.in_force for node in self._nodes.values()):
             return hits
-        scopes = {key: s for s, keys in scopes_of(query, hits).items() for key in keys}
-        return {key: hit for key, hit in hits.items() if not self._doubted(scopes[key], key, hit)}
-
-    def _doubted(self, scope: str, key: str, hit: Hit) -> bool:
-        node = self._nodes.get(hit.entry.source)
-        return node is not None and node.quarantine.holds(scope, key) is not None
+        told = {hit.entry.source for hit in hits.values()}
+        doubts = {n: doubted(node, query) for n in told if (node := self._nodes.get(n))}
+        return {
+            key: hit for key, hit in hits.items() if key not in doubts.get(hit.entry.source, ())
+        }

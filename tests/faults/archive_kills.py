@@ -139,7 +139,7 @@ def faults(folder: Path, told: set[tuple[int, int]]) -> list[str]:
             found += [f"{key}: {text}" for text in wrong_rows(key, part.frame, pair)]
     archive.close()
     damaged = folder / "damaged"
-    found += [f"damaged: {p.name}" for p in damaged.glob("*")] if damaged.exists() else []
+    found += [f"damaged: {p.name}" for p in damaged.glob("*.parquet")] if damaged.exists() else []
     return found
 
 

@@ -6,7 +6,6 @@ from random import Random
 from types import SimpleNamespace
 
 import polars as pl
-from argus_memory import Memory
 from support.clock import RunningClock
 from support.sources import lone, node
 
@@ -26,6 +25,7 @@ from argus_core.routing.pool import Member, Pool
 from argus_core.routing.router import Router
 from argus_core.tables import HistoryTable
 from argus_core.telemetry.redact import Redactor
+from argus_memory import Memory
 
 OPEN, CLOSE = time(9, 30), time(15)
 
@@ -98,22 +98,21 @@ class Vendor(Source):
                 if query.period is Period.H1:
                     ends = [datetime.combine(day, time(h, m)) for h, m in HOURS]
                     ends = [end for end in ends if end <= now]
-                rows += [
-                    dict(symbol=symbol, time=end, open=close, high=close, low=close, close=close,
-                         volume=100.0, turnover=100.0 * close)
-                    for end in ends
-                ]
+                price = dict.fromkeys(("open", "high", "low", "close"), close)
+                trade = {"symbol": symbol, **price, "volume": 100.0, "turnover": 100.0 * close}
+                rows += [{**trade, "time": end} for end in ends]
         return rows
 
     async def factors(self, query):
         await self._called(query)
-        rows = []
-        for symbol in query.symbols:
-            told = sorted(day for day in self.changes if day <= query.end)
-            before = [day for day in told if day <= query.start][-1:]
-            for day in [*before, *(day for day in told if day > query.start)]:
-                rows.append(dict(symbol=symbol, date=day, factor=self.scale * self.changes[day]))
-        return [row for row in rows if row["symbol"] not in self.lacks]
+        told = sorted(day for day in self.changes if day <= query.end)
+        before = [day for day in told if day <= query.start][-1:]
+        return [
+            {"symbol": symbol, "date": day, "factor": self.scale * self.changes[day]}
+            for symbol in query.symbols
+            if symbol not in self.lacks
+            for day in [*before, *(day for day in told if day > query.start)]
+        ]
 
     async def _called(self, query):
         self.calls.append((query.symbols, query.start, query.end))
@@ -142,9 +141,7 @@ def house(folder, clock, *vendors, pools=None, table=None, offline=False, caches
     if pools is None:
         routes = Fixed(lone(*nodes.values()))
     else:
-        routes = Fixed(
-            tuple(Pool(" ".join(p), tuple(Member(nodes[n]) for n in p)) for p in pools)
-        )
+        routes = Fixed(tuple(Pool(" ".join(p), tuple(Member(nodes[n]) for n in p)) for p in pools))
     table = table or HistoryTable()
     router = Router(routes, clock=clock, redactor=Redactor())
     archive = Archive(folder, clock)
@@ -165,8 +162,14 @@ def house(folder, clock, *vendors, pools=None, table=None, offline=False, caches
         archive.close()
 
     return SimpleNamespace(
-        past=past, answers=answers, archive=archive, nodes=nodes, router=router, tiers=tiers,
-        clock=clock, close=close,
+        past=past,
+        answers=answers,
+        archive=archive,
+        nodes=nodes,
+        router=router,
+        tiers=tiers,
+        clock=clock,
+        close=close,
     )
 
 

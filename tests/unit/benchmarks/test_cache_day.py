@@ -6,7 +6,7 @@ import cache_day
 
 
 def test_a_short_day_reaches_the_bars():
-    outcome = cache_day.compared(requests=1200, seed=11, symbols=60, day=date(2023, 7, 12))
+    outcome = cache_day.compared(requests=500, seed=11, symbols=40, day=date(2023, 7, 12))
     assert not outcome.missed, cache_day.table(outcome)
     assert outcome.plain.old > 0
     assert outcome.clairvoyant.rate() > outcome.plain.rate()

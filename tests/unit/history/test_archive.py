@@ -344,6 +344,31 @@ class TestSharing:
         assert got(archive, span=(days[0], days[-1])) == dict.fromkeys(days, 5.0)
         assert len(chunk_files(archive)) == 1
 
+    def test_who_was_second_takes_nothing_from_who_was_first(self, archive, clock, monkeypatch):
+        january, february = (day("2024-01-31"),) * 2, (day("2024-02-01"),) * 2
+        both = (january[0], february[1])
+        put(archive, key=MINUTES, rows=dict.fromkeys(both, 1.0), span=both)
+        raced = []
+        write = Files.write
+
+        def late(self, chunks):
+            written = write(self, chunks)
+            if not raced:
+                raced.append(written)
+                rows = {february[0]: 2.0}
+                put(other, key=MINUTES, rows=rows, span=february, fetched="2024-03-15 19:01")
+            return written
+
+        with opened(archive.path, clock) as other:
+            monkeypatch.setattr(Files, "write", late)
+            span = (day("2024-01-30"), day("2024-02-02"))
+            rows = dict.fromkeys(days_between(*span), 3.0)
+            put(archive, key=MINUTES, rows=rows, span=span, fetched="2024-03-15 19:02")
+            with opened(archive.path, clock) as fresh:
+                assert got(fresh, key=MINUTES, span=span) == rows
+            assert len(chunk_files(archive)) == 2
+            assert {r.old for r in archive.revisions()} == {1.0, 2.0, 100.0, 200.0}
+
     def test_a_reader_who_lost_the_race_reads_again(self, archive, clock, monkeypatch):
         put(archive)
         raced = []
