@@ -130,9 +130,9 @@ class Keeping:
             with contextlib.suppress(asyncio.CancelledError):
                 await chore
         self._chores = []
-        await self.answers.aclose()
         if isinstance(self.past, Past):
             await self.past.aclose()
+        await self.answers.aclose()
         await self.tiers.aclose()
         await self._tally.aclose()
         if self.archive is not None:

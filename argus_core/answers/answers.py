@@ -89,7 +89,7 @@ class Answers:
 
     async def store(self, query: Query, found: Mapping[str, Found]) -> None:
         """Put values into the tiers that came by another way than :meth:`fetch`."""
-        await self._tiers.put(query, found)
+        await self._tiers.put(query, found, at_once=self._lender)
 
     async def aclose(self) -> None:
         """Cancel the flights that are under way."""

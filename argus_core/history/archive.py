@@ -99,7 +99,11 @@ class Archive:
         return {key: self._spans(found.get(key, ())) for key in wanted}
 
     def read(self, wanted: Mapping[SeriesKey, tuple[date, date]]) -> dict[SeriesKey, Part]:
-        """The rows from start to end, both inclusive, of the series that are sealed all over it."""
+        """The rows from start to end, both inclusive, of the series that are sealed all over it.
+
+        A series of which nothing near is sealed is not among them, even if the range holds no
+        trading date.
+        """
         store = self._store
         asked = {
             key: (key, key.bucket(start).name, key.bucket(end).name)
@@ -223,35 +227,30 @@ class Archive:
         """The rows of one series; None if it is not sealed all over the range."""
         store = self._store
         for _ in range(_ATTEMPTS):
-            if not self._spans(shelved).covers(start, end):
+            if not shelved or not self._spans(shelved).covers(start, end):
                 return None
             at_hand = shelved
             chunks = store.mended(lambda: store.chunks(wanted, at_hand))  # noqa: B023 - called here
-            if chunks:
+            if chunks is not None:
                 return _joined(chunks, start, end)
             found = store.mended(lambda: store.ledger.chunks([wanted]))
             shelved = found.get(wanted[0], [])
         raise CacheError(f"the archive's {wanted[0].symbol} changes too fast to be read")
 
 
-def _joined(chunks: Sequence[Chunk], start: date, end: date) -> Part | None:
-    """The rows of the chunks from ``start`` to ``end``; None if no day of it was ever fetched."""
-    fetched = [
-        seal.fetched_at
-        for chunk in chunks
-        for seal in chunk.about.seals
-        if seal.first <= end and start <= seal.last
-    ]
+def _joined(chunks: Sequence[Chunk], start: date, end: date) -> Part:
+    """The rows of the chunks from ``start`` to ``end``."""
+    seals = [seal for chunk in chunks for seal in chunk.about.seals]
+    # A weekend between two seals is in neither
+    own = [seal for seal in seals if seal.first <= end and start <= seal.last] or seals
     frames = [_between(chunk.frame, start, end) for chunk in chunks]
     resolution: dict[str, float] = {}
     for chunk in chunks:
         for name, step in chunk.about.resolution.items():
             resolution[name] = max(step, resolution.get(name, step))
-    if not fetched:
-        return None
     return Part(
         frame=_together([frame for frame in frames if frame.height] or frames[:1]),
-        fetched_at=datetime.fromtimestamp(min(fetched), SHANGHAI),
+        fetched_at=datetime.fromtimestamp(min(seal.fetched_at for seal in own), SHANGHAI),
         resolution=resolution,
     )
 

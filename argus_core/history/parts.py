@@ -18,7 +18,7 @@ class Part:
 
     frame: pl.DataFrame
     fetched_at: datetime
-    """When the oldest of what is in it was fetched; a later answer that said the same is no news."""
+    """When the oldest of what is in it was fetched; a later answer of the same rows counts not."""
     resolution: Mapping[str, float] = field(default_factory=dict[str, float])
     """The fields that the vendor counts more coarsely than a share and a cent."""
 

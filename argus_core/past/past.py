@@ -9,11 +9,11 @@ from typing import Any
 
 from argus_core.answers import Answers
 from argus_core.caching.codec import as_of
-from argus_core.caching.tiers import Tiers
+from argus_core.caching.tiers import Tiers, keys_of
 from argus_core.clock import Clock
 from argus_core.errors import ArgusError
 from argus_core.history.archive import Archive
-from argus_core.model.answer import Answer, Failure, merged
+from argus_core.model.answer import Answer, Failure, Provenance, merged
 from argus_core.model.ask import Ask
 from argus_core.model.query import BarsQuery, FactorsQuery, Query
 from argus_core.model.symbol import Symbol
@@ -69,7 +69,7 @@ class Past:
         rest = tuple(symbol for symbol in query.symbols if symbol not in kept)
         if not kept:
             return await self._answers.fetch(query, ask)
-        answers = [self._kept(form, query.only(kept), ask, ranked)]
+        answers = [self._counted(form, query.only(kept), ask, ranked)]
         if not rest:
             return await answers[0]
         answers.append(self._answers.fetch(query.only(rest), ask))
@@ -106,6 +106,20 @@ class Past:
         if not nodes or any(type(node.source).simulated for node in nodes):
             return False
         return query.start <= form.sealed(symbol, self._clock.now())
+
+    async def _counted(
+        self, form: Form, query: SeriesQuery, ask: Ask, ranked: Mapping[str, Pools]
+    ) -> Answer[Any]:
+        """The answer; a consumer's question is noted with what of it had to be asked of nobody."""
+        fresh: dict[str, Provenance] = {}
+        try:
+            answer = await self._kept(form, query, ask, ranked)
+            told = answer.provenance.items()
+            fresh = {key: origin for key, origin in told if origin.cache and not origin.stale}
+        finally:
+            if ask.use_cache and not ask.background:
+                self._shelves.tiers.note(query, keys_of(query), fresh)
+        return answer
 
     async def _kept(
         self, form: Form, query: SeriesQuery, ask: Ask, ranked: Mapping[str, Pools]

@@ -131,6 +131,14 @@ class TestReading:
         later = archive.read({DAYS: (day("2024-03-05"), WEEK[1])})[DAYS]
         assert later.fetched_at == at("2024-03-15 21:00")
 
+    def test_a_weekend_holds_no_row_and_is_known_where_something_near_is(self, archive):
+        weekend = (day("2024-03-09"), day("2024-03-10"))
+        assert got(archive, span=weekend) is None
+        put(archive)
+        put(archive, span=(day("2024-03-11"),) * 2, rows={day("2024-03-11"): 1.0})
+        part = archive.read({DAYS: weekend})[DAYS]
+        assert (part.frame.height, part.fetched_at) == (0, at("2024-03-15 19:00"))
+
     def test_a_reversed_range_is_nothing(self, archive):
         assert put(archive, span=WEEK[::-1]) == ()
         assert archive.read({DAYS: WEEK[::-1]}) == {}
