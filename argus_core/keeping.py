@@ -62,6 +62,7 @@ class Keeping:
             self.levels,
             clock,
             parts.nodes,
+            router.ranked,
             rules=self.rules,
             freshness=Freshness(self.rules, random, table.settle_hours),
             accesses=accesses,

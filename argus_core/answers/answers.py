@@ -12,10 +12,11 @@ from typing import Any
 
 from argus_core.answers.claims import Claims, Joint
 from argus_core.answers.draft import Draft, Landing
+from argus_core.answers.errand import Errand, Only
 from argus_core.answers.shelf import Shelf
 from argus_core.caching.flights import Flights
 from argus_core.caching.memo import Hit
-from argus_core.caching.tiers import Looked, Tiers, keys_of
+from argus_core.caching.tiers import Looked, Tiers
 from argus_core.clock import Clock
 from argus_core.errors import AllSourcesFailed, DeadlineExceeded
 from argus_core.model.answer import Answer, Found, Provenance, Trace
@@ -31,9 +32,6 @@ MOST_REFRESHES = 64
 """Flights behind answers' backs at once; beyond, values live out their life."""
 OFFLINE = "offline"
 """The reason that every answer of an offline gateway gives."""
-
-Only = frozenset[str] | None
-"""The names of the sources that may answer; ``None`` for all of the route."""
 
 
 class Answers:
@@ -75,9 +73,14 @@ class Answers:
         missing = draft.missing
         if missing and self._offline:
             _refuse(draft, missing)
-            missing = []
-        while missing:
-            missing = await self._from_flights(draft, missing, ask.deadline, only, shelf)
+        elif missing:
+            since = None if ask.use_cache else self._clock.now()
+            errand = Errand(ask.deadline, only, shelf, since)
+            kept = tuple(draft.data)
+            await self._all_from_flights(draft, missing, errand)
+            outlived = self._outlived(draft, kept, ask) if kept else []
+            if outlived:
+                await self._all_from_flights(draft, outlived, errand)
         if stale:
             self._fall_back(draft, stale, ask)
         return draft.finished()
@@ -145,8 +148,9 @@ class Answers:
         if len(self._refreshes) >= MOST_REFRESHES:
             return
         deadline = Deadline.within(REFRESH_SECONDS, self._clock)
-        by_text = _flight_keys(query, only, None)
-        work = self._work(query, by_text, deadline, only, None)
+        errand = Errand(deadline, only, None, self._clock.now())
+        by_text = errand.texts(query)
+        work = self._work(query, by_text, errand)
         flights = self._flights.begin(tuple(by_text), work, deadline.remaining)
         for task in set(flights.values()):
             self._refreshes.add(task)
@@ -170,20 +174,42 @@ class Answers:
             draft.unsure.discard(key)
             self._tiers.counters.stale += 1
 
+    def _outlived(self, draft: Draft, kept: Sequence[str], ask: Ask) -> list[str]:
+        """Flag the cached values whose life ended while others were fetched.
+
+        Those that the asker does not want then leave the draft: they are to be fetched too.
+        """
+        now = self._clock.now()
+        again: list[str] = []
+        for key in kept:
+            origin = draft.provenance[key]
+            if origin.stale or now < origin.fresh_until:
+                continue
+            over = (now - origin.fresh_until).total_seconds()
+            if ask.max_staleness is not None and over >= ask.max_staleness:
+                del draft.data[key], draft.provenance[key]
+                again.append(key)
+            else:
+                reason = "its life ended while others were fetched"
+                draft.provenance[key] = replace(origin, stale=True, reason=reason)
+                self._tiers.counters.stale += 1
+        return again
+
     # -- from the sources ---------------------------------------------------------------------
 
+    async def _all_from_flights(
+        self, draft: Draft, missing: Sequence[str], errand: Errand
+    ) -> None:
+        while missing:
+            missing = await self._from_flights(draft, missing, errand)
+
     async def _from_flights(
-        self,
-        draft: Draft,
-        missing: Sequence[str],
-        deadline: Deadline,
-        only: Only,
-        shelf: Shelf | None,
+        self, draft: Draft, missing: Sequence[str], errand: Errand
     ) -> list[str]:
         """Join or start the flights of the missing keys; the keys to try once more."""
-        query = draft.query.only(tuple(missing))
-        by_text = _flight_keys(query, only, shelf)
-        work = self._work(query, by_text, deadline, only, shelf)
+        query, deadline = draft.query.only(tuple(missing)), errand.deadline
+        by_text = errand.texts(query)
+        work = self._work(query, by_text, errand)
         landed = await self._flights.share(tuple(by_text), work, deadline.remaining)
         again: list[str] = []
         for task in dict.fromkeys(landed.values()):
@@ -192,9 +218,13 @@ class Answers:
             # A flight that ran out of time was led by a hastier asker if there is time left here.
             hasty = deadline.remaining > 2 * MARGIN
             if error is None:
-                late = [key for key in keys if hasty and _late(task.result(), key)]
-                draft.book(task.result(), [key for key in keys if key not in late])
-                again.extend(late)
+                landing = task.result()
+                # Nor does what somebody found in a tier do for who goes past it; once is enough.
+                old = {k for k in keys if k not in draft.renewed and errand.old(landing, k)}
+                wanting = [k for k in keys if hasty and (k in old or _late(landing, k))]
+                draft.book(landing, [key for key in keys if key not in wanting])
+                draft.renewed |= old
+                again.extend(wanting)
             elif isinstance(error, DeadlineExceeded) and hasty:
                 again.extend(keys)
             else:
@@ -206,32 +236,27 @@ class Answers:
         return again
 
     def _work(
-        self,
-        query: Query,
-        by_text: Mapping[str, str],
-        deadline: Deadline,
-        only: Only,
-        shelf: Shelf | None,
+        self, query: Query, by_text: Mapping[str, str], errand: Errand
     ) -> Callable[[tuple[str, ...]], Coroutine[Any, Any, Landing]]:
         """What a flight does for those texts that nobody fetches yet."""
 
         async def work(texts: tuple[str, ...]) -> Landing:
             part = query.only(tuple(by_text[text] for text in texts))
             # A little sooner than its waiters, so that what a slow route has found still counts.
-            return await self._fly(part, deadline.sooner(MARGIN), only, shelf)
+            sooner = errand.deadline.sooner(MARGIN)
+            return await self._fly(part, replace(errand, deadline=sooner))
 
         return work
 
-    async def _fly(
-        self, query: Query, deadline: Deadline, only: Only, shelf: Shelf | None
-    ) -> Landing:
+    async def _fly(self, query: Query, errand: Errand) -> Landing:
         """One flight: fetched here, or by whichever process holds the lease."""
+        shelf = errand.shelf
         lent = shelf is not None or self._tiers.reaches(query, self._lender)
         claims = self._claims if lent else None
         lender = self._lender if claims else None
 
         async def fetch(part: Query) -> Landing:
-            return await self._fetched(part, deadline, only, shelf, lender)
+            return await self._fetched(part, errand, lender)
 
         if claims is None or lender is None:
             return await fetch(query)
@@ -239,51 +264,36 @@ class Answers:
         async def look(part: Query) -> dict[str, tuple[Found, Provenance]]:
             if shelf is not None:
                 kept = await shelf.look(part)
-                return {key: (item, _origin(item)) for key, item in kept.items()}
-            hits = await self._tiers.look_below(part, lender)
-            usable = _of(Looked(fresh=hits), only).fresh
-            return {key: (_found(hit), hit.origin) for key, hit in usable.items()}
+                seen = {key: (item, _origin(item)) for key, item in kept.items()}
+            else:
+                hits = await self._tiers.look_below(part, lender)
+                usable = _of(Looked(fresh=hits), errand.only).fresh
+                seen = {key: (_found(hit), hit.origin) for key, hit in usable.items()}
+            return {key: each for key, each in seen.items() if errand.new(each[0].fetched_at)}
 
-        texts = {key: text for text, key in _flight_keys(query, only, shelf).items()}
+        texts = {key: text for text, key in errand.texts(query).items()}
         return await claims.fetched(
-            Joint(query=query, texts=texts, deadline=deadline, fetch=fetch, look=look)
+            Joint(query=query, texts=texts, deadline=errand.deadline, fetch=fetch, look=look)
         )
 
-    async def _fetched(
-        self,
-        query: Query,
-        deadline: Deadline,
-        only: Only,
-        shelf: Shelf | None,
-        lender: Any,
-    ) -> Landing:
-        began = self._clock.monotonic()
-        routed = await self._router.fetch(query, deadline, only)
-        late = deadline.remaining <= MARGIN / 10
+    async def _fetched(self, query: Query, errand: Errand, lender: Any) -> Landing:
+        began, shelf, only = self._clock.monotonic(), errand.shelf, errand.only
+        routed = await self._router.fetch(query, errand.deadline, only)
+        late = errand.deadline.remaining <= MARGIN / 10
         if shelf is not None:
             await shelf.keep(query, routed.found)
             origins = {key: _origin(item) for key, item in routed.found.items()}
             return Landing(routed, origins, late)
         sure = {key: item for key, item in routed.absent.items() if key not in routed.unsure}
         cost = self._clock.monotonic() - began
-        entries = await self._tiers.put(query, routed.found, sure, cost=cost, at_once=lender)
+        entries = await self._tiers.put(
+            query, routed.found, sure, only=only, cost=cost, at_once=lender
+        )
         return Landing(routed, {key: entries[key].provenance(None) for key in routed.found}, late)
 
 
 _FINAL = frozenset({"INVALID_PARAMETER", "NOT_FOUND", "NOT_SUPPORTED", "PAYLOAD_TOO_LARGE"})
 """Failures that are the question's own: nothing old answers them."""
-
-
-def _flight_keys(query: Query, only: Only, shelf: Shelf | None) -> dict[str, str]:
-    """The query's keys by the texts under which flights and leases know them.
-
-    Who may be asked, and where the catch goes, is part of what a flight is.
-    """
-    texts = keys_of(query)
-    if only is None and shelf is None:
-        return texts
-    mark = "@" + ",".join(sorted(only or ())) + ("|archive" if shelf is not None else "")
-    return {text + mark: key for text, key in texts.items()}
 
 
 def _of(looked: Looked, only: Only) -> Looked:

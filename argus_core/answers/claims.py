@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -27,6 +28,8 @@ from argus_core.model.answer import Failure, Found, Provenance, Trace
 from argus_core.model.ask import Deadline
 from argus_core.model.query import Query
 from argus_core.routing.router import Routed
+
+log = logging.getLogger(__name__)
 
 HELD = 2.0
 """Seconds after which a lease whose holder died is free again."""
@@ -117,6 +120,7 @@ class Claims:
         turn = _Turn(self._level, joint)
         while pending := turn.catch.open(joint.query.keys):
             await turn.take(pending)
+            turn.give_up_if_late()
         return turn.catch.landing()
 
 
@@ -137,6 +141,13 @@ class _Turn:
         theirs = {key: holders[texts[key]] for key in pending if key not in mine}
         work = self._fetched if not holders else self._held
         await asyncio.gather(work(mine), self._others(theirs))
+
+    def give_up_if_late(self) -> None:
+        """Let what is still open when the time is up be an error."""
+        if self._joint.deadline.remaining > 0:
+            return
+        late = DeadlineExceeded("the deadline passed while another process was fetching")
+        self.catch.errors.update(dict.fromkeys(self.catch.open(self._joint.query.keys), late))
 
     async def _held(self, mine: Sequence[str]) -> None:
         """Fetch what is leased, keep the leases meanwhile, and leave word of what became of it."""
@@ -196,9 +207,7 @@ class _Turn:
             if leases is None:
                 return  # the tier went away: each for itself
             await self._heard(waiting, leases)
-            if waiting and deadline.remaining <= 0:
-                late = DeadlineExceeded("the deadline passed while another process was fetching")
-                self.catch.errors.update(dict.fromkeys(waiting, late))
+            if deadline.remaining <= 0:
                 return
 
     async def _heard(self, waiting: dict[str, str], leases: Mapping[str, Lease]) -> None:
@@ -243,20 +252,28 @@ def _read_note(key: str, note: bytes, catch: _Catch) -> None:
     """Book another process' last word; without one the key stays open and is fetched here."""
     if not note:
         return
-    told = orjson.loads(note)
+    try:
+        _book(key, orjson.loads(note), catch)
+    except (ValueError, KeyError, TypeError):
+        log.warning("what another process says of %s cannot be read", key)
+
+
+def _book(key: str, told: Mapping[str, Any], catch: _Catch) -> None:
     if "absent" in told:
-        at = datetime.fromisoformat(told["at"])
-        catch.routed.absent[key] = Found(None, told["absent"], at, simulated=told["simulated"])
-        if told["unsure"]:
+        at, unsure = datetime.fromisoformat(told["at"]), bool(told["unsure"])
+        source, simulated = str(told["absent"]), bool(told["simulated"])
+        catch.routed.absent[key] = Found(None, source, at, simulated=simulated)
+        if unsure:
             catch.routed.unsure.add(key)
     elif "code" in told:
-        catch.routed.failures[key] = Failure(code=told["code"], message=told["message"])
+        catch.routed.failures[key] = Failure(code=str(told["code"]), message=str(told["message"]))
     else:
         catch.errors[key] = _error(told)
 
 
 def _error(told: Mapping[str, Any]) -> ArgusError:
-    cls = _ERRORS.get(told["error"], AllSourcesFailed)
+    cls, message = _ERRORS.get(told["error"], AllSourcesFailed), str(told["message"])
     if issubclass(cls, NotOffered):
-        return cls(told["message"])
-    return cls(told["message"], retry_after=told["retry_after"])  # type: ignore[call-arg]
+        return cls(message)
+    wait = told["retry_after"]
+    return cls(message, retry_after=wait and float(wait))  # type: ignore[call-arg]

@@ -34,6 +34,8 @@ class Draft:
     traces: list[Trace] = field(default_factory=list[Trace])
     absent: dict[str, Provenance] = field(default_factory=dict[str, Provenance])
     unsure: set[str] = field(default_factory=set[str])
+    renewed: set[str] = field(default_factory=set[str])
+    """Keys that were fetched once more, because what came of them was older than wanted."""
     raised: list[BaseException] = field(default_factory=list[BaseException])
 
     @property

@@ -34,7 +34,10 @@ class Entry:
     as_of: datetime | None = None
     resolution: Mapping[str, float] = field(default_factory=dict[str, float])
     absent: bool = False
-    """True if what is remembered is that the source has nothing; the payload is empty."""
+    """True if what is remembered is that the source has nothing.
+
+    The payload then names, a line each, all the sources that were heard.
+    """
     early: bool = False
     """True if fetching it again before ``fresh_until`` can bring something newer."""
     cost: float = 0.0

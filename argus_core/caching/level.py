@@ -76,28 +76,41 @@ class Level:
         return done is not None
 
     async def tried(self, call: Callable[[], Awaitable[T]], budget: float = BUDGET) -> T | None:
-        """What ``call`` gives; None if it failed, took longer, or if the tier rests."""
-        if self._in_a_row >= PATIENCE:
+        """What ``call`` gives; None if it failed, took longer, or if the tier rests.
+
+        A success that took longer than a reading may does not end a rest: who waits for an answer
+        would still wait in vain.
+        """
+        tries = self._in_a_row >= PATIENCE
+        if tries:
             if self._trying or self._clock.monotonic() < self._rests_until:
                 return None
             self._trying = True
         try:
             if self.instant:  # a timer costs more than the whole call
                 result = await call()
+                quick = True
             else:
+                began = self._clock.monotonic()
                 async with _within(budget):
                     result = await call()
-        except Exception as error:  # noqa: BLE001 - whatever a tier does, the answer stands
-            self._failed(error)
+                quick = self._clock.monotonic() - began <= BUDGET
+        except BaseException as error:
+            if _is_askers(error):
+                raise
+            self._failed(error, tries=tries)
             return None
         finally:
-            self._trying = False
-        if self._in_a_row:
+            if tries:
+                self._trying = False
+        if self._in_a_row and quick:
             self._recovered()
         return result
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, error: BaseException, *, tries: bool) -> None:
         self.failures += 1
+        if self._in_a_row >= PATIENCE and not tries:
+            return  # it began before the rest did
         self._in_a_row += 1
         late = isinstance(error, TimeoutError)
         self.reason = "no answer in time" if late else f"{type(error).__name__}"
@@ -113,6 +126,17 @@ class Level:
             log.warning("cache %s answers again", self.name)
         self._in_a_row = 0
         self.reason = None
+
+
+def _is_askers(error: BaseException) -> bool:
+    """True if it is none of the tier's doing: the asker was cancelled, or the process ends.
+
+    A tier's own libraries may well raise a cancellation that nobody asked for.
+    """
+    if isinstance(error, asyncio.CancelledError):
+        task = asyncio.current_task()
+        return task is not None and task.cancelling() > 0
+    return isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit)
 
 
 @asynccontextmanager

@@ -24,6 +24,8 @@ class Hit:
     value: Any
     tier: str
     origin: Provenance
+    since: datetime
+    """Earlier instants are those of a clock that was set back: how old it is, nobody knows."""
     fresh_until: datetime
     early_from: datetime
     """From when on it may be worth fetching it early; ``fresh_until`` if never."""

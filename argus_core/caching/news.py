@@ -68,12 +68,13 @@ class News:
             return
         try:
             told = orjson.loads(message)
-            mine, prefixes, label = told["from"] == self._me, told["prefixes"], told["label"]
+            mine, label = told["from"] == self._me, told["label"]
+            prefixes = [str(prefix) for prefix in told["prefixes"]]
         except (ValueError, KeyError, TypeError):
             log.warning("a message of another process cannot be read")
             return
         if not mine:
-            self._cleared([str(prefix) for prefix in prefixes], label)
+            self._cleared(prefixes, label)
 
 
 async def _sent(level: Level, message: bytes) -> None:

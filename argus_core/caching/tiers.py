@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
@@ -12,11 +12,12 @@ from typing import Any, Protocol
 
 from argus_core.caching.behind import Behind
 from argus_core.caching.codec import CODECS, as_of
+from argus_core.caching.decoder import Decoder
 from argus_core.caching.entry import Entry
 from argus_core.caching.flights import Flights
 from argus_core.caching.freshness import Freshness
 from argus_core.caching.level import LONG_BUDGET, Level
-from argus_core.caching.memo import Hit, Memo
+from argus_core.caching.memo import Hit
 from argus_core.caching.news import News
 from argus_core.caching.rules import RULE_OF, Rules
 from argus_core.clock import Clock
@@ -25,8 +26,6 @@ from argus_core.model.query import Query
 
 KEPT_ON_DISK = 7 * 86400.0
 """Seconds for which a tier on disk keeps what is no longer fresh, for the offline mode."""
-_EARLY_COSTS = 8.0
-"""A value is fetched early only within so many times what fetching it took."""
 
 
 class Listener(Protocol):
@@ -90,7 +89,7 @@ class Tiers:
         self.accesses = accesses
         self.counters = Counters()
         self._clock = clock
-        self._memo = Memo()
+        self._decoder = Decoder(self.rules, self.believes)
         self._behind = {level.label: Behind(level) for level in self.levels[1:]}
         deep = next((n for n, level in enumerate(self.levels) if not level.instant), None)
         self._quick = self.levels[:deep]
@@ -180,16 +179,19 @@ class Tiers:
     ) -> Looked:
         looked = Looked()
         fresh, stale = looked.fresh, looked.stale
-        now = self._clock.now()
+        find = self._decoder.find
         missing: Iterable[str] = texts
         for level in levels:
             found = await level.read(missing)
+            now = self._clock.now()  # a life may have ended meanwhile
             below: dict[str, bytes] = {}
             for text, data in found.items():
-                hit = self._memo.find(text, data) or self._decoded(query, text, data, level)
-                if hit is None or text not in texts:
-                    continue  # damaged bytes are a miss; the fetch will replace them
-                key = texts[text]
+                key = texts.get(text)
+                if key is None:
+                    continue
+                hit = find(text, data) or self._decoded(query, text, key, data, level)
+                if hit is None or now < hit.since:
+                    continue  # not to be believed is a miss; the fetch will replace it
                 if now < hit.fresh_until:
                     fresh[key] = hit
                     below[text] = data
@@ -205,22 +207,19 @@ class Tiers:
             stale.pop(key, None)
         return looked
 
-    def _decoded(self, query: Query, text: str, data: bytes, level: Level) -> Hit | None:
-        entry = Entry.unpack(data, text)
-        if entry is None:
-            return None
-        try:
-            value = None if entry.absent else CODECS[query.dataset].decode(entry.payload)
-        except ValueError:
-            return None
-        early = entry.fresh_until
-        if entry.early:
-            early -= timedelta(seconds=_EARLY_COSTS * entry.cost)
-        origin = entry.provenance(level.name)
-        hit = Hit(entry, value, level.name, origin, entry.fresh_until, early)
-        if level is self.levels[0]:
-            self._memo.keep(text, data, hit)
+    def _decoded(self, query: Query, text: str, key: str, data: bytes, level: Level) -> Hit | None:
+        hit = self._decoder.decoded(query, text, key, data, level.name)
+        if hit is not None and level is self.levels[0]:
+            self._decoder.keep(text, data, hit)
         return hit
+
+    def believes(self, query: Query, key: str, entry: Entry) -> bool:  # noqa: ARG002 - as said
+        """Whether an entry may be used here; those who know the sources ask more of it."""
+        return True
+
+    def witnesses(self, query: Query, key: str, only: Collection[str] | None) -> Collection[str]:  # noqa: ARG002 - as said
+        """The names of the sources that were heard if nobody has ``key``."""
+        return ()
 
     async def _fill(
         self, query: Query, values: Mapping[str, bytes], seconds: float, level: Level
@@ -242,20 +241,21 @@ class Tiers:
         found: Mapping[str, Found],
         absent: Mapping[str, Found] | None = None,
         *,
+        only: Collection[str] | None = None,
         cost: float = 0.0,
         at_once: Level | None = None,
     ) -> dict[str, Entry]:
         """The entries that now stand for these values, and for what working sources lack.
 
-        ``cost`` is how many seconds fetching took; ``at_once`` a level that must hold them when
-        this returns.
+        ``only`` these sources were asked, all of the route if None; ``cost`` is how many seconds
+        that took; ``at_once`` a level that must hold the entries when this returns.
         """
         now = self._clock.now()
         entries = {key: self._entry(query, key, item, cost) for key, item in found.items()}
         life = self.freshness.negative(query, now) if absent else 0.0
         for key, item in (absent or {}).items() if life > 0 else ():
             entries[key] = Entry(
-                payload=b"",
+                payload="\n".join(self.witnesses(query, key, only)).encode(),
                 source=item.source,
                 simulated=item.simulated,
                 fetched_at=item.fetched_at,
@@ -292,13 +292,13 @@ class Tiers:
             text: living[key].pack(text) for text, key in keys_of(query).items() if key in living
         }
         for level in self.levels:
+            kept = max(seconds, KEPT_ON_DISK) if level.cache.persistent else seconds
             if level is self.levels[0]:
-                await level.write(values, seconds)
+                await level.write(values, kept)
                 await self._bound(query, values)
             elif level is at_once:
-                await level.write(values, seconds)
+                await level.write(values, kept)
             else:
-                kept = max(seconds, KEPT_ON_DISK) if level.cache.persistent else seconds
                 for text, data in values.items():
                     self._behind[level.label].add(text, data, kept, rule.priority)
             if level.label == rule.level:
@@ -333,13 +333,14 @@ class Tiers:
         Other processes that share a tier are told, and forget the same.
         """
         prefixes = [f"{name}:" for name, of in RULE_OF.items() if rule in (None, of)]
+        # The deepest first: until it is empty, whoever reads fills the others from it again.
         gone = [
             await self._clear(level, prefixes)
-            for level in self.levels
+            for level in reversed(self.levels)
             if label in (None, level.label)
         ]
         await self._news.tell(prefixes, label)
-        return gone
+        return gone[::-1]
 
     async def purge(self) -> list[Cleared]:
         """What had expired and went, level by level."""

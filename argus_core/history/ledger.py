@@ -18,6 +18,10 @@ _BATCH = 400
 """Series in one query; SQLite allows 32 766 parameters."""
 
 
+YOUNG = "-15 days"
+"""Days up to this long before they were sealed may still be corrected by their vendor."""
+
+
 class Ledger:
     """Queries and transactions. Every error is a :class:`CacheError`; see ``connections``."""
 
@@ -110,16 +114,20 @@ class Ledger:
                     rows.add_seals(connection, series, bucket, reseal(seal))
 
     def unverified(self, sealed_before: float, limit: int) -> list[tuple[SeriesKey, date, date]]:
-        """Seals that were never verified, the oldest first."""
+        """Seals that were never verified, the oldest first; only days that were young when sealed.
+
+        What was long over when it was first fetched has had its corrections.
+        """
+        young = "date(sealed_at, 'unixepoch', ?)"
         with self.connections.reading() as connection, self._understood():
             return [
                 (rows.key(names), date.fromisoformat(first), date.fromisoformat(last))
                 for *names, first, last in connection.execute(
-                    "SELECT dataset, period, source, symbol, first, last "
-                    "FROM seals JOIN series ON id = series "
-                    "WHERE NOT verified AND sealed_at < ? "
+                    "SELECT dataset, period, source, symbol, "  # noqa: S608 - fixed texts
+                    f"max(first, {young}), last FROM seals JOIN series ON id = series "
+                    f"WHERE NOT verified AND sealed_at < ? AND last >= {young} "
                     "ORDER BY sealed_at, series, first LIMIT ?",
-                    [sealed_before, limit],
+                    [YOUNG, sealed_before, YOUNG, limit],
                 )
             ]
 

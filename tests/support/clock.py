@@ -26,6 +26,10 @@ class TestClock(Clock):
         self._now += timedelta(seconds=seconds)
         self._seconds += seconds
 
+    def set_back(self, seconds: float) -> None:
+        """Have somebody set the wall clock back; no time passes."""
+        self._now -= timedelta(seconds=seconds)
+
 
 class RunningClock(TestClock):
     """Its monotonic seconds run with the event loop; the market's instant stands still."""

@@ -348,3 +348,92 @@ def test_different_questions_have_different_keys():
     }
     assert len(keys) == 8
     assert key_of(QuotesQuery(symbols=(A, B)), A) == key_of(QuotesQuery(symbols=(A,)), A)
+
+
+async def test_a_value_from_the_future_is_no_value(clock):
+    tiers = tiers_of(Dictionary("l1", clock), clock=clock)
+    await tiers.put(QUERY, {A: found(clock, A)})
+    clock.set_back(3600)
+    looked = await tiers.get(QUERY)
+    assert (looked.fresh, looked.stale) == ({}, {}), "somebody set the clock back: who knows"
+
+
+async def test_a_life_that_ends_while_a_tier_reads_is_over(clock):
+    tier = Dictionary("l1", clock)
+    tiers = tiers_of(tier, clock=clock)
+    await tiers.put(QUERY, {A: found(clock, A)})
+    clock.advance(TTL - 0.01)
+
+    async def dawdles():
+        clock.advance(0.05)
+
+    tier._work = dawdles
+    looked = await tiers.get(QUERY)
+    assert (set(looked.fresh), set(looked.stale)) == (set(), {A})
+
+
+@pytest.mark.parametrize(("absent", "life"), [(False, 3.0), (True, 30.0)])
+async def test_what_somebody_with_longer_rules_wrote_lives_as_long_as_the_rules_here_say(
+    clock, absent, life
+):
+    shared = Dictionary("l2", clock)
+    longer = Rules()
+    longer.change("LATEST_DATA", ttl=3600, negative_ttl=3600)
+    there = tiers_of(shared, clock=clock, rules=longer)
+    here = tiers_of(Dictionary("l1", clock), shared, clock=clock)
+    given = ({}, {A: nothing(clock)}) if absent else ({A: found(clock, A)}, {})
+    await there.put(QUERY, *given)
+    clock.advance(life - 0.1)
+    assert (await here.get(QUERY)).fresh
+    clock.advance(0.2)
+    looked = await here.get(QUERY)
+    assert (set(looked.fresh), set(looked.stale)) == (set(), {A})
+    assert looked.stale[A].origin.fresh_until < clock.now()
+
+
+async def test_a_disk_that_comes_first_keeps_as_long_as_any(clock):
+    disk = Disk("l1", clock)
+    tiers = tiers_of(disk, clock=clock)
+    await tiers.put(QUERY, {A: found(clock, A)})
+    ((_, ends),) = disk.kept.values()
+    assert ends - clock.monotonic() >= KEPT_ON_DISK
+
+
+async def test_who_reads_while_a_clear_goes_on_brings_nothing_back(clock):
+    upper, lower = Dictionary("l1", clock), Dictionary("l2", clock)
+    tiers = tiers_of(upper, lower, clock=clock)
+    await tiers.put(QUERY, {A: found(clock, A)})
+    await settled(tiers)
+    slow = lower.delete_prefix
+
+    async def somebody_reads(prefix):
+        await tiers.get(QUERY)
+        return await slow(prefix)
+
+    lower.delete_prefix = somebody_reads
+    gone = await tiers.clear(None, None)
+    assert [each.label for each in gone] == ["L1", "L2"]
+    assert (upper.kept, lower.kept) == ({}, {})
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b"\xff",
+        b'{"from":"x","prefixes":5,"label":null}',
+        b'{"from":"x","prefixes":[1],"label":[]}',
+    ],
+)
+async def test_a_message_that_cannot_be_read_is_left_alone(clock, message):
+    wire = []
+    tiers = tiers_of(Dictionary("l1", clock), Together("l2", clock, wire), clock=clock)
+    await tiers.put(QUERY, {A: found(clock, A)})
+    tiers.start()
+    await asyncio.sleep(0)
+    wire[0](message)
+    await asyncio.sleep(0)
+    assert set((await tiers.get(QUERY)).fresh) == {A}
+    await tiers.aclose()

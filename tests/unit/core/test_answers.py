@@ -14,7 +14,7 @@ from argus_core.answers import claims as claims_module
 from argus_core.caching.freshness import Freshness
 from argus_core.caching.level import Level
 from argus_core.caching.rules import Rules
-from argus_core.caching.tiers import Tiers
+from argus_core.caching.tiers import Looked, Tiers
 from argus_core.errors import AllSourcesFailed, DeadlineExceeded
 from argus_core.model.answer import Found, Trace
 from argus_core.model.ask import Ask, Deadline
@@ -407,3 +407,115 @@ class TestAcrossProcesses:
         for each in processes:
             assert (await each.fetch(QUERY, ask(clock))).data
         assert len(route.calls) == 4
+
+
+class TestPast:
+    """What an asker wants past the caches comes from the source, whoever else is there."""
+
+    @pytest.fixture
+    def two(self, clock, route):
+        store = Store()
+        return [answers_of(route, clock, Shared(store, clock)) for _ in range(2)]
+
+    async def test_a_shared_tier_is_passed_too(self, clock, route, two):
+        for each in two:
+            await each.fetch(QUERY, ask(clock))
+        clock.advance(0.5)
+        route.price = 2.0
+        for calls, each in enumerate(two, 2):
+            answer = await each.fetch(QUERY, ask(clock, use_cache=False))
+            assert (answer.data[A].price, answer.cached) == (2.0, False)
+            assert len(route.calls) == calls
+            clock.advance(0.5)
+
+    async def test_so_is_what_a_flight_found_there_that_was_under_way(self, clock, route, two):
+        one, other = two
+        await one.fetch(QUERY, ask(clock))
+        clock.advance(0.5)
+        read, gate = other._lender.cache.get_many, asyncio.Event()
+        other._tiers.get = _holding_nothing  # as if it had looked a moment too soon
+
+        async def held(keys):
+            await gate.wait()
+            return await read(keys)
+
+        other._lender.cache.get_many = held
+        plain = asyncio.ensure_future(other.fetch(QUERY, ask(clock)))
+        await asyncio.sleep(0.02)
+        route.price = 2.0
+        past = asyncio.ensure_future(other.fetch(QUERY, ask(clock, use_cache=False)))
+        await asyncio.sleep(0)
+        gate.set()
+        assert (await plain).data[A].price == 1.0
+        assert (await past).data[A].price == 2.0
+
+    async def test_what_is_fetched_early_replaces_what_is_shared(self, clock, route):
+        store = Store()
+        shared = answers_of(route, clock, Shared(store, clock), random=Fixed(0.999))
+        route.seconds = 0.2
+        await shared.fetch(QUERY, ask(clock))
+        route.seconds, route.price = 0.0, 2.0
+        clock.advance(2.7)
+        await shared.fetch(QUERY, ask(clock))
+        await landed(shared)
+        assert len(route.calls) == 2
+        assert (await shared.fetch(QUERY, ask(clock))).data[A].price == 2.0
+
+
+async def _holding_nothing(_query, *, note=True):
+    return Looked()
+
+
+class TestOutlived:
+    """One life ends while the others of the question are being fetched."""
+
+    async def half(self, clock, route, **terms):
+        answers = answers_of(route, clock)
+        await answers.fetch(QUERY, ask(clock))
+        clock.advance(2.5)
+        route.price, route.seconds = 2.0, 1.0
+        return await answers.fetch(BOTH, ask(clock, **terms))
+
+    async def test_it_is_served_flagged(self, clock, route):
+        answer = await self.half(clock, route)
+        assert [answer.provenance[key].stale for key in (A, B)] == [True, False]
+        assert "while" in answer.reason
+        assert route.calls == [(A,), (B,)]
+
+    async def test_or_fetched_too_where_the_asker_forbids_that(self, clock, route):
+        answer = await self.half(clock, route, max_staleness=0)
+        assert (answer.stale, answer.data[A].price) == (False, 2.0)
+        assert list(answer.data) == [A, B]
+        assert route.calls == [(A,), (B,), (A,)]
+
+
+class TestForeignWords:
+    """What others leave in a shared tier may be anything."""
+
+    @pytest.mark.parametrize(
+        "note", [b"\xff", b"[]", b"7", b"{}", b'{"absent":1}', b'{"code":"X"}', b'{"error":null}']
+    )
+    async def test_a_note_that_cannot_be_read_is_none(self, clock, route, note):
+        store = Store()
+        shared = Shared(store, clock)
+        answers = answers_of(route, clock, shared)
+        await shared.lease([f"quotes:{A}"], "another", 60)
+        asked = asyncio.ensure_future(answers.fetch(QUERY, ask(clock)))
+        await asyncio.sleep(0.03)
+        await shared.settle([f"quotes:{A}"], "another", note, 60)
+        assert (await asked).data[A].price == 1.0
+        assert len(route.calls) == 1
+
+    async def test_leases_that_contradict_each_other_hold_nobody_up_for_ever(self, clock, route):
+        class Confused(Shared):
+            async def lease(self, keys, owner, seconds):
+                return dict.fromkeys(keys, "somebody else")
+
+            async def leases(self, keys):
+                return {}
+
+        answers = answers_of(route, clock, Confused(Store(), clock))
+        with pytest.raises(DeadlineExceeded):
+            await answers.fetch(QUERY, ask(clock, seconds=0.2))
+        await asyncio.sleep(0.05)
+        assert answers.flights == 0

@@ -260,6 +260,16 @@ class TestVerification:
         ]
         assert archive.covered([DAYS])[DAYS].pairs == ((WEEK[0], day("2024-03-12")),)
 
+    def test_days_that_were_long_over_when_they_were_sealed_need_no_second_look(
+        self, archive, clock
+    ):
+        long_ago = (day("2023-01-02"), day("2024-03-08"))
+        put(archive, rows={day("2023-01-03"): 1.0, **ROWS}, span=long_ago)
+        ((_, first, last),) = archive.unverified(sealed_before=at("2024-03-16 20:00"), limit=9)
+        assert (first, last) == (day("2024-02-29"), day("2024-03-08"))
+        archive.verified(DAYS, first, last)
+        assert archive.unverified(sealed_before=at("2024-03-16 20:00"), limit=9) == []
+
     def test_a_second_answer_does_not_put_off_the_second_look(self, archive, clock):
         put(archive)
         clock.advance(86400)

@@ -160,7 +160,9 @@ class Shared(RuleBasedStateMachine):
         after, corrected = self.models[key].written(*window, rows)
         found = self._write(side, key, window, rows)
         told = {r.label.date() if isinstance(r.label, datetime) else r.label for r in found}
-        assert told == {on(n) for n in corrected}
+        # Whether a day without trading was sealed means nothing
+        told = {when for when in told if when.weekday() < 5}
+        assert told == {on(n) for n in corrected if weekday(n)}
         self.models[key] = after
 
     @rule(side=sides, key=keys, window=windows, rows=values, step=st.integers(1, 12))
