@@ -13,6 +13,7 @@ from argus_core.clock import Clock
 from argus_core.config import Config, PluginTable, SourceTable
 from argus_core.errors import ConfigError, PluginError
 from argus_core.extend.authenticator import Authenticator
+from argus_core.extend.balancer import timed
 from argus_core.extend.source import Source
 from argus_core.plugins import Plugins, read_settings
 from argus_core.routing.node import Node
@@ -156,7 +157,8 @@ class _Builder:
             balancer = None
             if table.balancer is not None:
                 cls = self.plugins.load("balancer", table.balancer, where)
-                balancer = self.built(cls, where, Random(self.random.getrandbits(64)))
+                made = self.built(cls, where, Random(self.random.getrandbits(64)))
+                balancer = timed(made, self.clock)
             pools[name] = Pool(name, members, balancer)
         for name in self.config.sources:
             # A disabled source stays a name that routes may hold; it has nobody to ask.

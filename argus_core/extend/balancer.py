@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from random import Random
-from typing import Protocol
+from typing import Protocol, TypeVar
+
+from argus_core.clock import Clock
 
 
 class Candidate(Protocol):
@@ -29,8 +31,11 @@ class Candidate(Protocol):
 class Balancer:
     """Chooses the next node of one pool. Each pool has a balancer of its own.
 
-    Calls come from one event loop, so no lock is needed; ``pick`` must neither wait nor block.
+    Calls come from one event loop, so no lock is needed; nothing here must wait or block.
     """
+
+    clock: Clock = Clock()
+    """The gateway's clock, there from the first pick on, not yet in ``__init__``."""
 
     def __init__(self, random: Random) -> None:
         self.random = random
@@ -39,5 +44,35 @@ class Balancer:
         """One of ``candidates``, which is never empty and holds only nodes that may be asked."""
         raise NotImplementedError
 
+    def pick_each(
+        self, candidates: Sequence[Candidate], keys: Sequence[str]
+    ) -> Mapping[str, Candidate]:
+        """The candidate of each key (symbol, exchange, …); every candidate may be asked for all.
+
+        A class that overrides it is asked this instead of ``pick``. The nodes are then called at
+        the same time, each for its own keys; what one of them fails to answer is offered again,
+        without it.
+        """
+        return dict.fromkeys(keys, self.pick(candidates))
+
     def report(self, candidate: Candidate, *, ok: bool, seconds: float) -> None:
-        """Learn how the picked node did. Called once after each pick; the default forgets it."""
+        """Learn how a picked node did. Called once after each call; the default forgets it.
+
+        After a call that was given up it is ``gave_up`` instead.
+        """
+
+    def gave_up(self, candidate: Candidate, *, seconds: float) -> None:
+        """Learn that nobody waits for a call any more, after so many seconds: no fault of the node.
+
+        All that is known is that the answer would have taken longer. The default forgets it.
+        """
+
+
+B = TypeVar("B", bound=Balancer)
+
+
+def timed(balancer: B, clock: Clock) -> B:
+    """The same balancer on ``clock``, unless its class or its constructor has a ``clock`` too."""
+    if type(balancer).clock is Balancer.clock:
+        vars(balancer).setdefault("clock", clock)
+    return balancer

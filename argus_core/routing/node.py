@@ -113,6 +113,7 @@ class Node:
         self._tell = tell
         self._cooling: dict[str, Cooling] = {}
         self._calls = asyncio.Semaphore(source.max_concurrency)
+        self._asks = 0
         self._async_calls = 0
         self._threads = Threads(source.max_concurrency)
         self._hasty = 0
@@ -131,6 +132,11 @@ class Node:
     def in_flight(self) -> int:
         """Calls under way, abandoned ones included."""
         return self._async_calls + self._threads.busy
+
+    @property
+    def load(self) -> int:
+        """Questions that wait for a place or are being asked, abandoned calls included."""
+        return max(self._asks, self.in_flight)
 
     def serves(self, query: Query) -> tuple[str, ...]:
         """The keys of the query that this source says it can answer."""
@@ -227,9 +233,13 @@ class Node:
         instruments are asked apart, since vendors license and limit them apart.
         """
         scopes = scopes_of(query, query.keys)
-        await asyncio.gather(
-            *(self._ask(scope, query.only(keys), reply) for scope, keys in scopes.items())
-        )
+        self._asks += 1  # at once: who picks a node in the same tick must see it
+        try:
+            await asyncio.gather(
+                *(self._ask(scope, query.only(keys), reply) for scope, keys in scopes.items())
+            )
+        finally:
+            self._asks -= 1
 
     async def _ask(self, scope: str, query: Query, reply: Reply) -> None:
         """One scope's part of a question, call by call, up to its first error."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -30,8 +30,8 @@ class Member:
 
     @property
     def in_flight(self) -> int:
-        """Calls under way at the node, whatever pool they came through."""
-        return self.node.in_flight
+        """Questions under way or waiting at the node, whatever pool they came through."""
+        return self.node.load
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,26 @@ class Pool:
     members: tuple[Member, ...]
     balancer: Balancer | None = None
 
+    def share(
+        self, able: Mapping[Member, Container[str]], keys: Sequence[str]
+    ) -> dict[Member, Sequence[str]]:
+        """Whom to offer which keys next, out of what each member is able to answer now.
+
+        One member is offered them all, able or not, unless the balancer has a choice for each.
+        """
+        if self.balancer is None or type(self.balancer).pick_each is Balancer.pick_each:
+            return {self.pick(tuple(able)): keys}
+        groups: dict[tuple[Member, ...], list[str]] = {}
+        for key in keys:
+            candidates = tuple(member for member, own in able.items() if key in own)
+            groups.setdefault(candidates, []).append(key)
+        groups.pop((), None)
+        shares: dict[Member, list[str]] = {}
+        for candidates, group in groups.items():
+            for key, member in zip(group, self._pick_each(candidates, group), strict=True):
+                shares.setdefault(member, []).append(key)
+        return {member: tuple(own) for member, own in shares.items()}
+
     def pick(self, candidates: Sequence[Member]) -> Member:
         """The member that the balancer chooses among ``candidates``."""
         if self.balancer is None or len(candidates) == 1 == len(self.members):
@@ -49,10 +69,19 @@ class Pool:
         try:
             chosen = self.balancer.pick(candidates)
         except Exception as error:  # noqa: BLE001 - a broken balancer must not break the request
-            log.warning("the balancer of %s raised %s", self.name, type(error).__name__)
+            self._warn(error)
             return candidates[0]
-        # Nor must one that answers with a stranger.
-        return next((member for member in candidates if member is chosen), candidates[0])
+        return _own(chosen, candidates)
+
+    def _pick_each(self, candidates: Sequence[Member], keys: Sequence[str]) -> Iterable[Member]:
+        """The member that the balancer chooses for each of ``keys``, in their order."""
+        chosen: Mapping[str, object] = {}
+        if self.balancer is not None:
+            try:
+                chosen = dict(self.balancer.pick_each(candidates, tuple(keys)))
+            except Exception as error:  # noqa: BLE001 - as above
+                self._warn(error)
+        return [_own(chosen.get(key), candidates) for key in keys]
 
     def report(self, member: Member, *, ok: bool, seconds: float) -> None:
         """Tell the balancer how its choice did."""
@@ -61,7 +90,24 @@ class Pool:
         try:
             self.balancer.report(member, ok=ok, seconds=seconds)
         except Exception as error:  # noqa: BLE001 - as above
-            log.warning("the balancer of %s raised %s", self.name, type(error).__name__)
+            self._warn(error)
+
+    def gave_up(self, member: Member, *, seconds: float) -> None:
+        """Tell the balancer that nobody waits for its choice any more."""
+        if self.balancer is None:
+            return
+        try:
+            self.balancer.gave_up(member, seconds=seconds)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._warn(error)
+
+    def _warn(self, error: Exception) -> None:
+        log.warning("the balancer of %s raised %s", self.name, type(error).__name__)
+
+
+def _own(chosen: object, candidates: Sequence[Member]) -> Member:
+    """The chosen one; the first candidate if a balancer answers with a stranger."""
+    return next((member for member in candidates if member is chosen), candidates[0])
 
 
 class Finder(Protocol):

@@ -7,6 +7,8 @@ the error's class; which node of a pool comes next is the balancer's choice.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Container, Coroutine, Mapping
+from typing import Any
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_result, wait_random_exponential
 
@@ -96,22 +98,26 @@ class Router:
     async def _round(self, walk: Walk, *, desperate: bool) -> None:
         """One way down the route. A desperate round also asks cooling nodes that allow it."""
         for place, pool in enumerate(walk.pools):
-            tried: set[str] = set()
+            tried: dict[str, set[str]] = {}  # what each member was offered
             heard: set[str] = set()  # what one node of a pool does not have, its peers have not
             while (keys := walk.wanted(heard)) and walk.deadline.remaining > 0:
                 if desperate and not walk.unheard:
                     return
                 query = walk.query.only(keys)
-                candidates = self._candidates(walk, pool, query, tried, desperate=desperate)
-                if not candidates:
+                able = self._candidates(walk, pool, query, tried, desperate=desperate)
+                if not able:
                     break
-                member = pool.pick(candidates)
-                tried.add(member.name)
-                left = len(candidates) + self._able(walk, place + 1, query, desperate=desperate)
+                left = len(able) + self._able(walk, place + 1, query, desperate=desperate)
                 share = walk.deadline.remaining / left
-                query = query.only(member.node.ready(query, desperate=desperate))
-                reply = await self._attempt(walk, pool, member, query, share)
-                heard.update(key for key in reply.asked if key not in reply.faults)
+                calls: list[Coroutine[Any, Any, Reply]] = []
+                for member, offered in pool.share(able, keys).items():
+                    tried.setdefault(member.name, set()).update(offered)
+                    asked = tuple(key for key in offered if key in able[member])
+                    calls.append(self._attempt(walk, pool, member, query.only(asked), share))
+                # One alone begins at once, so that the next pick already sees it under way.
+                replies = [await calls[0]] if len(calls) == 1 else await asyncio.gather(*calls)
+                for reply in replies:
+                    heard.update(key for key in reply.asked if key not in reply.faults)
 
     def _able(self, walk: Walk, begin: int, query: Query, *, desperate: bool) -> int:
         """Nodes further down the route that could still be asked."""
@@ -122,24 +128,33 @@ class Router:
         )
 
     def _candidates(
-        self, walk: Walk, pool: Pool, query: Query, tried: set[str], *, desperate: bool
-    ) -> list[Member]:
-        """Members that may be asked now; what keeps the others out is noted in the trace."""
-        able: list[Member] = []
+        self,
+        walk: Walk,
+        pool: Pool,
+        query: Query,
+        tried: Mapping[str, Container[str]],
+        *,
+        desperate: bool,
+    ) -> dict[Member, frozenset[str]]:
+        """Members that may be asked now, and for what; what keeps others out goes to the trace."""
+        able: dict[Member, frozenset[str]] = {}
         for member in pool.members:
-            if member.name in tried:
+            done = tried.get(member.name, ())
+            keys = tuple(key for key in query.keys if key not in done)
+            if not keys:
                 continue
-            reason = self._obstacle(member.node, query, desperate=desperate)
+            part = query.only(keys)
+            reason = self._obstacle(member.node, part, desperate=desperate)
             if reason is None:
-                able.append(member)
-                held = member.node.quarantined(query)
+                able[member] = frozenset(member.node.ready(part, desperate=desperate))
+                held = member.node.quarantined(part)
                 if not held:
                     continue
                 reason = self._redactor.foreign(listed(held))
             skip = Skip(source=member.name, pool=pool.name, reason=reason)
             if skip not in walk.trace.skipped:
                 walk.trace.skipped.append(skip)
-        return able
+        return {member: ready for member, ready in able.items() if ready}
 
     def _obstacle(self, node: Node, query: Query, *, desperate: bool) -> str | None:
         if node.down is not None:
@@ -163,6 +178,9 @@ class Router:
         try:
             async with asyncio.timeout(share):
                 await node.ask(query, reply)
+        except asyncio.CancelledError:
+            pool.gave_up(member, seconds=self._clock.monotonic() - began)
+            raise
         except TimeoutError:
             late = SourceTimeout(f"no answer within {share:.1f} s")
             reply.errors = {EVERYTHING: late, **reply.errors}

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from argus_core.clock import Clock
 from argus_core.errors import BadCredentials, NotOffered
 from argus_core.extend.alerter import Alert, Alerter
 from argus_core.extend.authenticator import Authenticator, Presented
@@ -27,6 +28,19 @@ class Member:
     name: str
     weight: float = 1.0
     in_flight: int = 0
+
+
+class Ticking(Clock):
+    """A clock on which each look takes so many seconds, so that a run can be repeated."""
+
+    def __init__(self, tick: float = 0.01) -> None:
+        self._tick = tick
+        self._seconds = 0.0
+
+    def monotonic(self) -> float:
+        """The seconds of the last look and a tick."""
+        self._seconds += self._tick
+        return self._seconds
 
 
 @asynccontextmanager
@@ -52,6 +66,8 @@ async def exercise(subject: Subject, instance: Any) -> None:
     elif isinstance(instance, Balancer):
         members = [Member("a"), Member("b")]
         instance.report(instance.pick(members), ok=True, seconds=0.01)
+        for chosen in instance.pick_each(members, ["600519.SH"]).values():
+            instance.gave_up(chosen, seconds=0.01)
     elif isinstance(instance, Authenticator):
         await _show(subject, instance)
     elif isinstance(instance, Alerter):

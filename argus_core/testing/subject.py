@@ -20,7 +20,7 @@ from pydantic import BaseModel, ValidationError
 from argus_core.clock import Clock
 from argus_core.errors import BeyondHorizon, PluginError
 from argus_core.extend.authenticator import Authenticator, Presented
-from argus_core.extend.balancer import Balancer
+from argus_core.extend.balancer import Balancer, timed
 from argus_core.market.calendar import session_dates
 from argus_core.model.symbol import Symbol
 from argus_core.plugins import KINDS
@@ -69,7 +69,7 @@ class Subject:
     def make(self, name: str = "conformance", *, clock: Clock | None = None) -> Any:
         """A new instance, not opened; :class:`PluginError` if the settings do not do."""
         if issubclass(self.cls, Balancer):
-            return self.cls(Random(1))
+            return timed(self.cls(Random(1)), clock or self.clock)
         extra = (self.data_dir,) if issubclass(self.cls, Authenticator) else ()
         return self.cls(name, self.model, clock or self.clock, *extra)
 

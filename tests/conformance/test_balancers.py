@@ -3,6 +3,14 @@
 from argus_core.testing import BalancerConformance
 
 
+class TestConsistentHash(BalancerConformance):
+    plugin = "consistent_hash"
+
+
+class TestLatency(BalancerConformance):
+    plugin = "latency"
+
+
 class TestLeastConnections(BalancerConformance):
     plugin = "least_connections"
 

@@ -351,6 +351,7 @@ class TestTheOthers:
             ("cache", "shelf"),
             ("cache", "depot"),
             ("balancer", "fastest"),
+            ("balancer", "exchanges"),
             ("authenticator", "badge"),
             ("alerter", "webhook"),
         ],

@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from random import Random
 
 from argus_core.extend.balancer import Balancer, Candidate
-from argus_core.testing.check import Check, check, demand
-from argus_core.testing.exercise import Member
+from argus_core.testing.check import Check, check, demand, skip
+from argus_core.testing.exercise import Member, Ticking
 from argus_core.testing.subject import Subject
 
 _MOST = 100e-6
 """Seconds that one choice among twenty nodes may take; a request waits for it."""
+_MOST_EACH = 20e-6
+"""Seconds that it may take for one key of many among ten nodes."""
 _BATCHES = 20
 _PICKS = 100
 _TURNS = 400
@@ -44,9 +46,11 @@ async def changing_sets(subject: Subject) -> None:
     balancer = _balancer(subject)
     both = [Member("a"), Member("b")]
     for _ in range(10):
-        balancer.pick(both)
+        _picked(balancer, both)
     for _ in range(10):
-        demand(balancer.pick([both[1]]) is both[1], "it picked a node that was not offered")
+        chosen = balancer.pick([both[1]])
+        demand(chosen is both[1], "it picked a node that was not offered")
+        balancer.report(chosen, ok=True, seconds=0.01)
     late = [*both, Member("c")]
     picked = Counter(_picked(balancer, late) for _ in range(_TURNS))
     demand(picked["c"], f"a node that joined later was not picked in {_TURNS} calls")
@@ -97,11 +101,13 @@ async def nobody_starves(subject: Subject) -> None:
 async def own_chance(subject: Subject) -> None:
     """The same seed gives the same choices: chance comes from `self.random` and nothing else.
 
-    Otherwise nobody can repeat what happened.
+    Otherwise nobody can repeat what happened. Time comes from `self.clock`.
     """
     nodes = [Member(name) for name in "abcdefgh"]
     first, second = (_choices(_balancer(subject), nodes) for _ in range(2))
     demand(first == second, "two balancers with one seed chose differently: use self.random")
+    one, other = (_names(_balancer(subject), nodes, _keys(200)) for _ in range(2))
+    demand(one == other, "two balancers with one seed chose differently for the same keys")
 
 
 @check("BAL-07")
@@ -130,6 +136,63 @@ async def tolerant_reports(subject: Subject) -> None:
             balancer.report(chosen, ok=ok, seconds=seconds)
 
 
+@check("BAL-09")
+async def each_key(subject: Subject) -> None:
+    """`pick_each` names one of the candidates for every key, the object itself.
+
+    However many keys there are, and whatever they are called. What is left out, and whoever was
+    not offered, goes to the first candidate. Skipped where `pick_each` is not overridden.
+    """
+    balancer = _by_key(subject)
+    for nodes in _sets():
+        for keys in (["600519.SH"], ["银行", "", "\ud800"], list(_keys(300))):
+            given, offered = list(keys), list(nodes)
+            chosen = balancer.pick_each(offered, given)
+            missing = [key for key in keys if key not in chosen]
+            demand(not missing, f"{len(missing)} of {len(keys)} keys got no node: {missing[:3]}")
+            demand(
+                all(any(chosen[key] is node for node in nodes) for key in keys),
+                f"of {[node.name for node in nodes]} it named {chosen[keys[0]]!r} and others: "
+                "return candidates that were given",
+            )
+            same = all(a is b for a, b in zip(offered, nodes, strict=True))
+            demand(same and given == keys, "the caller's list was changed or reordered")
+    balancer.pick_each((Member("a"), Member("b")), ("600519.SH", "000001.SZ"))
+
+
+@check("BAL-10")
+async def quick_batch(subject: Subject) -> None:
+    """A choice for each of a thousand keys among ten nodes takes less than 20 ms.
+
+    A whole market is five thousand, and it is made on the event loop. Skipped where `pick_each` is
+    not overridden.
+    """
+    balancer = _by_key(subject)
+    nodes, keys = [Member(f"n{number}") for number in range(10)], _keys(1000)
+    best = min(_seconds_each(balancer, nodes, keys) for _ in range(5))
+    demand(best < _MOST_EACH, f"a key took {best * 1e6:.0f} µs at best")
+
+
+@check("BAL-11")
+async def calls_given_up(subject: Subject) -> None:
+    """A node whose calls were given up is picked again: `gave_up` comes instead of `report`.
+
+    Callers hang up, and hedged calls are won by another node. Who counts picks less reports must
+    count these too.
+    """
+    balancer = _balancer(subject)
+    nodes = [Member(name) for name in "abc"]
+    balancer.gave_up(Member("stranger"), seconds=0.01)
+    for _ in range(_TURNS):
+        chosen = balancer.pick(nodes)
+        if chosen.name == "a":
+            balancer.gave_up(chosen, seconds=0.01)
+        else:
+            balancer.report(chosen, ok=True, seconds=0.01)
+    picked = Counter(_picked(balancer, nodes) for _ in range(_TURNS))
+    demand(picked["a"], f"a node whose calls were given up got none of {_TURNS} later ones")
+
+
 CHECKS: tuple[Check, ...] = (
     one_of_them,
     changing_sets,
@@ -139,12 +202,25 @@ CHECKS: tuple[Check, ...] = (
     own_chance,
     own_state,
     tolerant_reports,
+    each_key,
+    quick_batch,
+    calls_given_up,
 )
 
 
 def _balancer(subject: Subject) -> Balancer:
-    made: Balancer = subject.make()
+    made: Balancer = subject.make(clock=Ticking())
     return made
+
+
+def _by_key(subject: Subject) -> Balancer:
+    if subject.cls.pick_each is Balancer.pick_each:
+        skip("it has no choice for each key: `pick_each` is not overridden")
+    return _balancer(subject)
+
+
+def _keys(count: int) -> tuple[str, ...]:
+    return tuple(f"{600000 + number}.SH" for number in range(count))
 
 
 def _sets() -> list[list[Member]]:
@@ -159,6 +235,10 @@ def _picked(balancer: Balancer, nodes: Sequence[Candidate]) -> str:
     return chosen.name
 
 
+def _names(balancer: Balancer, nodes: Sequence[Candidate], keys: Sequence[str]) -> list[str]:
+    return [chosen.name for chosen in balancer.pick_each(nodes, keys).values()]
+
+
 def _choices(balancer: Balancer, nodes: Sequence[Candidate]) -> list[str]:
     return [_picked(balancer, nodes) for _ in range(50)]
 
@@ -169,3 +249,10 @@ def _seconds(balancer: Balancer, nodes: Sequence[Candidate]) -> float:
     for _ in range(_PICKS):
         balancer.pick(nodes)
     return (time.perf_counter() - began) / _PICKS
+
+
+def _seconds_each(balancer: Balancer, nodes: Sequence[Candidate], keys: Sequence[str]) -> float:
+    """Seconds for one key of a batch."""
+    began = time.perf_counter()
+    balancer.pick_each(nodes, keys)
+    return (time.perf_counter() - began) / len(keys)

@@ -5,10 +5,12 @@ from random import Random
 import pytest
 from support.distribution import install
 
+from argus_core import Balancer
 from argus_core.assembly import assemble
 from argus_core.clock import Clock
 from argus_core.config import Config
 from argus_core.errors import ConfigError, PluginError
+from argus_core.extend.balancer import timed
 
 SOURCE = """
     from pydantic import SecretStr
@@ -96,6 +98,42 @@ def test_a_balancer_that_cannot_be_made_is_told():
     with pytest.raises(PluginError, match="Choosy cannot be made: RuntimeError: no choice") as got:
         build({**sources(), **pool})
     assert got.value.where == "plugins.toml, [pools.p]"
+
+
+class Plain(Balancer):
+    """It knows nothing of clocks."""
+
+
+class Chatty(Balancer):
+    def __init__(self, random):
+        self.dice, self.clock = random, "tick"
+
+
+class Method(Balancer):
+    def clock(self):
+        return 12
+
+
+class Property(Balancer):
+    clock = property(lambda self: 12)
+
+
+def test_a_balancer_gets_the_clock_of_the_gateway_unless_it_has_something_of_that_name():
+    clock = Clock()
+    assert timed(Plain(Random(1)), clock).clock is clock
+    assert timed(Chatty(Random(1)), clock).clock == "tick"
+    assert timed(Method(Random(1)), clock).clock() == 12
+    assert timed(Property(Random(1)), clock).clock == 12
+    assert isinstance(Plain(Random(1)).clock, Clock), "a balancer alone has one too"
+
+
+def test_balancers_are_built_with_the_clock():
+    clock = Clock()
+    pools = {"p": {"sources": ["a"], "balancer": "random"}}
+    table = {**sources(), "pools": pools, "routes": {"default": ["p"]}}
+    parts = assemble(Config.parse(table, {}), clock=clock, random=Random(1))
+    ((_, (pool,)),) = parts.routes.every()
+    assert pool.balancer.clock is clock
 
 
 def test_the_parts_know_every_secret(tmp_path):

@@ -11,11 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from argus_balancers import least_connections, random, round_robin, weighted
+from argus_balancers import (
+    consistent_hash,
+    latency,
+    least_connections,
+    random,
+    round_robin,
+    weighted,
+)
 from argus_balancers.ledger import Ledger
 from argus_core import Balancer
 
-MODULES = [round_robin, least_connections, weighted, random]
+MODULES = [round_robin, least_connections, weighted, random, latency, consistent_hash]
 
 
 @dataclass
@@ -65,7 +72,7 @@ def test_the_same_seed_gives_the_same_order(module, weights, seed):
     assert picks(first, candidates, 30) == picks(second, candidates, 30)
 
 
-@pytest.mark.parametrize("module", [least_connections, random])
+@pytest.mark.parametrize("module", [least_connections, random, latency, consistent_hash])
 def test_another_seed_gives_another_order(module):
     candidates = nodes(1, 1, 1, 1)
     assert picks(build(module, 1), candidates, 30) != picks(build(module, 2), candidates, 30)
@@ -235,7 +242,7 @@ class TestLedger:
                 ledger.entries([Node("a")])
             assert ledger.entries([Node("z")]) == [["mark"]]
 
-    @pytest.mark.parametrize("module", [round_robin, weighted])
+    @pytest.mark.parametrize("module", [round_robin, weighted, latency])
     def test_balancers_do_not_grow_with_names_that_come_and_go(self, module):
         balancer = build(module)
         for turn in range(5000):

@@ -1,6 +1,7 @@
 """Quarantine: who is caught, for how long, and who is spared, through any order of events."""
 
 import asyncio
+from random import Random
 
 import pytest
 from hypothesis import settings
@@ -9,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from support.clock import TestClock
 from support.sources import Scripted, lone, node, symbols
 
-from argus_core import Disproved, Quote, QuotesQuery, SourceUnavailable, Throttled
+from argus_core import Balancer, Disproved, Quote, QuotesQuery, SourceUnavailable, Throttled
 from argus_core.errors import A_DAY, AllSourcesFailed
 from argus_core.model.ask import Deadline
 from argus_core.routing.node import Node, Reply
@@ -164,7 +165,7 @@ class TestOneSymbol:
     async def test_the_balancer_hears_of_it(self, clock):
         heard = []
 
-        class Listening:
+        class Listening(Balancer):
             def pick(self, candidates):
                 return candidates[0]
 
@@ -172,7 +173,7 @@ class TestOneSymbol:
                 heard.append((candidate.name, ok))
 
         one, two = made(Flipping("one", clock, A)), made(Scripted("two", clock))
-        pool = Pool("both", (Member(one), Member(two)), Listening())
+        pool = Pool("both", (Member(one), Member(two)), Listening(Random(0)))
         await fetch(clock, (pool,), A)
         assert heard == [("one", False), ("two", True)]
 

@@ -10,6 +10,7 @@ from support.sources import Scripted, lone, node, symbols
 
 from argus_core import (
     BadData,
+    Balancer,
     Exchange,
     LoginFailed,
     NotOffered,
@@ -380,7 +381,7 @@ async def test_a_pool_tries_its_other_nodes_before_the_route_goes_on(clock):
     assert pools[0].balancer.reports == [("broken", False), ("spare", True)]
 
 
-class First:
+class First(Balancer):
     """A balancer that takes the first and remembers what it was told."""
 
     def __init__(self):

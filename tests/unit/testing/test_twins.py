@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from broken import good, good_source, others, plugins, shared_caches, sources, streams
+from broken import by_key, good, good_source, others, plugins, shared_caches, sources, streams
 from broken.subjects import subject
 from broken.twin import Twin
 from support.workers import publish
@@ -29,7 +29,7 @@ from argus_core.testing.checks import streams as stream_checks
 
 TWINS: tuple[Twin, ...] = (
     *(*plugins.TWINS, *sources.TWINS, *streams.TWINS, *others.TWINS),
-    *shared_caches.TWINS,
+    *(*shared_caches.TWINS, *by_key.TWINS),
 )
 CHECKS = {one.id: one for checks in GROUPS.values() for one in checks}
 ROOMS = (
@@ -95,6 +95,7 @@ GOOD = (
     (good.SharedCache, {"shared": True}),
     (shared_caches.Exchange, {"shared": True}),
     (good.GoodBalancer, {}),
+    (by_key.ByKey, {}),
     (good.GoodAuthenticator, {}),
     (good.GoodAlerter, {}),
 )
