@@ -15,6 +15,7 @@ from typing import Any, Self
 
 import polars as pl
 
+from argus_core.answers.answers import OFFLINE as OFFLINE_ANSWER
 from argus_core.assembly import assemble
 from argus_core.checks import Check, check
 from argus_core.clock import Clock
@@ -297,7 +298,8 @@ class Gateway:
         now = self.clock.now()
         dates = await asyncio.to_thread(calendar.session_dates, start, end)
         days = TradingDays(dates=dates, known_through=calendar.horizon())
-        origin = Provenance(source=OFFLINE_CALENDAR, fetched_at=now, fresh_until=now)
+        reason = OFFLINE_ANSWER if self.offline else None
+        origin = Provenance(source=OFFLINE_CALENDAR, fetched_at=now, fresh_until=now, reason=reason)
         return replace(
             answer,
             data={**answer.data, **dict.fromkeys(missing, days)},

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Coroutine, Sequence
 from random import Random
 from typing import Any
 from uuid import uuid4
@@ -127,9 +126,7 @@ class Keeping:
         """End what is under way and write what is still to be written."""
         for chore in self._chores:
             chore.cancel()
-        for chore in self._chores:
-            with contextlib.suppress(asyncio.CancelledError):
-                await chore
+        await asyncio.gather(*self._chores, return_exceptions=True)
         self._chores = []
         if isinstance(self.past, Past):
             await self.past.aclose()
@@ -143,7 +140,7 @@ class Keeping:
         """Give back, now and then, the room of what has expired and nobody asks for."""
         while True:
             await asyncio.sleep(PURGING)
-            await self.tiers.purge()
+            await _survived(self.tiers.purge())
 
     async def _verify(self, past: Past) -> None:
         """Look for late corrections while the market rests and vendors have time."""
@@ -151,12 +148,19 @@ class Keeping:
             await asyncio.sleep(VERIFYING)
             if moving(_A_SHARE, self._clock.now()):
                 continue
-            try:
-                await past.verify(VERIFIED_AT_ONCE)
-            except CacheError as error:
-                log.warning("the archive cannot be verified: %s", error.message)
-            except ArgusError as error:
-                log.info("the archive cannot be verified now: %s", error.code)
+            await _survived(past.verify(VERIFIED_AT_ONCE))
+
+
+async def _survived(chore: Awaitable[object]) -> None:
+    """Do a chore that is done again later, whatever becomes of it now."""
+    try:
+        await chore
+    except CacheError as error:
+        log.warning("what is kept cannot be looked after: %s", error.message)
+    except ArgusError as error:
+        log.info("what is kept cannot be looked after now: %s", error.code)
+    except Exception:
+        log.exception("a chore about what is kept broke off")
 
 
 def _on_disk(levels: Sequence[Level], config: Config) -> tuple[Level, ...]:

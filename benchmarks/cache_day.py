@@ -172,6 +172,10 @@ class Replay:
             verdict = self._truth.verdict(request, Symbol(key), answer.data[key], now)
             tally.old += verdict == "old"
             tally.false += verdict == "false"
+            if verdict != "right":
+                fetched = origin.fetched_at.time() if origin else "?"
+                asked_at = f"at {now.time()}, fetched at {fetched} from {origin and origin.cache}"
+                print(f"{verdict}: {request}, {key}, {asked_at}", file=sys.stderr)
 
 
 async def _refreshed(lasting: set[asyncio.Task[Any]]) -> None:

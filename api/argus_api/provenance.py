@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote as percent_encoded
 
 from argus_api.wire import instant
-from argus_core.model.answer import Answer, Failure
+from argus_core.model.answer import UNHEARD, Answer, Failure
 from argus_core.model.ask import Ask
 
 _TOKEN = re.compile(r"[A-Za-z0-9._-]+")
@@ -96,7 +96,9 @@ def _cache_status(answer: Answer[Any], ask: Ask, now: datetime, *, caching: bool
     tiers = dict.fromkeys(p.cache for p in answer.provenance.values() if p.cache)
     until = answer.fresh_until or now
     ttl = math.floor((until - now).total_seconds())
-    return ", ".join(f"{_cache_name(tier)}; hit; ttl={ttl}" for tier in tiers)
+    # What was asked for in vain and then served all the same went forward: that is no hit.
+    how = "fwd=stale" if (answer.reason or "").startswith(UNHEARD) else "hit"
+    return ", ".join(f"{_cache_name(tier)}; {how}; ttl={ttl}" for tier in tiers)
 
 
 def _cache_name(tier: str) -> str:

@@ -31,7 +31,7 @@ async def health(request: Request) -> Response:
     gateway = gateway_of(request)
     now = gateway.clock.now()
     services = dict(gateway.health())
-    status = _overall(services)
+    status = _overall(services, offline=gateway.offline)
     started = gateway.started or now
     body = {
         "status": status,
@@ -68,9 +68,12 @@ async def sources(request: Request) -> Response:
     return Response(encoded(body), headers={"Cache-Control": "no-store"}, media_type=JSON)
 
 
-def _overall(services: dict[str, str]) -> str:
-    """One word for all: down only where no part is left that could answer."""
+def _overall(services: dict[str, str], *, offline: bool) -> str:
+    """One word for all: down only where no part is left that could answer.
+
+    An offline gateway answers from its disk, which is all that it is there for.
+    """
     states = set(services.values())
     if not states - {"down"}:
-        return "down"
+        return "degraded" if offline else "down"
     return "healthy" if states == {"healthy"} else "degraded"

@@ -11,7 +11,14 @@ from random import Random
 from typing import Any
 
 from argus_core.answers.claims import Claims, Joint
-from argus_core.answers.draft import Draft, Landing
+from argus_core.answers.draft import (
+    Draft,
+    Landing,
+    cache_trace,
+    found_of,
+    origin_of,
+    ready,
+)
 from argus_core.answers.errand import Errand, Only
 from argus_core.answers.shelf import Shelf
 from argus_core.caching.flights import Flights
@@ -19,7 +26,7 @@ from argus_core.caching.memo import Hit
 from argus_core.caching.tiers import Looked, Tiers
 from argus_core.clock import Clock
 from argus_core.errors import AllSourcesFailed, DeadlineExceeded
-from argus_core.model.answer import Answer, Found, Provenance, Trace
+from argus_core.model.answer import UNHEARD, Answer, Found, Provenance
 from argus_core.model.ask import Ask, Deadline
 from argus_core.model.query import Query
 from argus_core.routing.router import Router
@@ -65,14 +72,16 @@ class Answers:
         ``only`` these sources may answer; a ``shelf`` takes the place of the tiers. Raises what
         the router raises if not a single key could be answered.
         """
-        draft = Draft(query)
-        stale: dict[str, Hit] = {}
+        looked = Looked()
         if ask.use_cache and shelf is None:
             looked = _of(await self._tiers.get(query, note=not ask.background), only)
-            stale = self._from_tiers(draft, looked, ask, only)
+            if not self._offline and (answer := ready(query, looked.fresh, self._clock.now())):
+                return answer
+        draft = Draft(query)
+        stale = self._from_tiers(draft, looked, ask, only)
         missing = draft.missing
         if missing and self._offline:
-            _refuse(draft, missing)
+            _refuse(draft, missing, ask)
         elif missing:
             since = None if ask.use_cache else self._clock.now()
             errand = Errand(ask.deadline, only, shelf, since)
@@ -128,7 +137,7 @@ class Answers:
             else:
                 spare[key] = hit
         if draft.data or draft.absent:
-            draft.traces.append(_cache_trace(draft))
+            draft.traces.append(cache_trace(draft))
         if again and not self._offline:
             self._refresh(query.only(tuple(again)), only)
         return spare
@@ -168,7 +177,7 @@ class Answers:
             if failure is not None and failure.code in _FINAL:
                 continue
             why = failure.code if failure else AllSourcesFailed.code
-            draft.take(key, hit, f"no source answered: {why}")
+            draft.take(key, hit, f"{UNHEARD}: {why}")
             draft.errors.pop(key, None)
             draft.absent.pop(key, None)
             draft.unsure.discard(key)
@@ -197,9 +206,7 @@ class Answers:
 
     # -- from the sources ---------------------------------------------------------------------
 
-    async def _all_from_flights(
-        self, draft: Draft, missing: Sequence[str], errand: Errand
-    ) -> None:
+    async def _all_from_flights(self, draft: Draft, missing: Sequence[str], errand: Errand) -> None:
         while missing:
             missing = await self._from_flights(draft, missing, errand)
 
@@ -264,17 +271,24 @@ class Answers:
         async def look(part: Query) -> dict[str, tuple[Found, Provenance]]:
             if shelf is not None:
                 kept = await shelf.look(part)
-                seen = {key: (item, _origin(item)) for key, item in kept.items()}
+                seen = {key: (item, origin_of(item)) for key, item in kept.items()}
             else:
                 hits = await self._tiers.look_below(part, lender)
                 usable = _of(Looked(fresh=hits), errand.only).fresh
-                seen = {key: (_found(hit), hit.origin) for key, hit in usable.items()}
+                seen = {key: (found_of(hit), hit.origin) for key, hit in usable.items()}
             return {key: each for key, each in seen.items() if errand.new(each[0].fetched_at)}
 
-        texts = {key: text for text, key in errand.texts(query).items()}
+        texts = {
+            key: self._lease(query, key, text, errand) for text, key in errand.texts(query).items()
+        }
         return await claims.fetched(
             Joint(query=query, texts=texts, deadline=errand.deadline, fetch=fetch, look=look)
         )
+
+    def _lease(self, query: Query, key: str, text: str, errand: Errand) -> str:
+        """The text of a lease: only gateways with the same sources speak for one another."""
+        names = self._tiers.witnesses(query, key, errand.only)
+        return f"{text}#{','.join(names)}" if names else text
 
     async def _fetched(self, query: Query, errand: Errand, lender: Any) -> Landing:
         began, shelf, only = self._clock.monotonic(), errand.shelf, errand.only
@@ -282,7 +296,7 @@ class Answers:
         late = errand.deadline.remaining <= MARGIN / 10
         if shelf is not None:
             await shelf.keep(query, routed.found)
-            origins = {key: _origin(item) for key, item in routed.found.items()}
+            origins = {key: origin_of(item) for key, item in routed.found.items()}
             return Landing(routed, origins, late)
         sure = {key: item for key, item in routed.absent.items() if key not in routed.unsure}
         cost = self._clock.monotonic() - began
@@ -306,16 +320,9 @@ def _of(looked: Looked, only: Only) -> Looked:
     )
 
 
-def _cache_trace(draft: Draft) -> Trace:
-    origins = [*draft.provenance.values(), *draft.absent.values()]
-    tiers = dict.fromkeys(origin.cache or "" for origin in origins)
-    many = len(draft.data) + len(draft.absent)
-    step = f"{many} of {len(draft.query.keys)} from cache {', '.join(tiers)}"
-    return Trace(dataset=draft.query.dataset, steps=[step])
-
-
-def _refuse(draft: Draft, keys: Collection[str]) -> None:
-    message = "this gateway is offline and has never stored it"
+def _refuse(draft: Draft, keys: Collection[str], ask: Ask) -> None:
+    why = "has nothing of it that may be served" if ask.use_cache else "has nothing but caches"
+    message = f"this gateway is offline and {why}"
     draft.blame(AllSourcesFailed(message), keys)
 
 
@@ -326,21 +333,6 @@ def _within(hit: Hit, now: datetime, cap: float) -> bool:
 
 def _capped(seconds: float, ask: Ask) -> float:
     return seconds if ask.max_staleness is None else min(seconds, ask.max_staleness)
-
-
-def _found(hit: Hit) -> Found:
-    entry = hit.entry
-    return Found(hit.value, entry.source, entry.fetched_at, entry.simulated, entry.resolution)
-
-
-def _origin(item: Found) -> Provenance:
-    return Provenance(
-        source=item.source,
-        fetched_at=item.fetched_at,
-        fresh_until=item.fetched_at,
-        simulated=item.simulated,
-        resolution=item.resolution,
-    )
 
 
 def _error_of(task: asyncio.Task[Any]) -> BaseException | None:

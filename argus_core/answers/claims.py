@@ -15,7 +15,7 @@ from uuid import uuid4
 import orjson
 
 from argus_core.answers.draft import Landing
-from argus_core.caching.level import PATIENT_BUDGET, Level
+from argus_core.caching.level import BUDGET, PATIENT_BUDGET, Level
 from argus_core.errors import (
     AllSourcesFailed,
     ArgusError,
@@ -37,6 +37,8 @@ RENEWED = 0.6
 """Seconds between two prolongations of a lease by its living holder."""
 REMEMBERED = 2.0
 """Seconds for which a holder's last word stands, for those who wait."""
+_LAST_WORD = 0.02
+"""Seconds that it may take to leave word when the time is up."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.05
 
 Fetch = Callable[[Query], Awaitable[Landing]]
@@ -179,19 +181,22 @@ class _Turn:
             await self._lease(held)
 
     async def _lease(self, texts: list[str]) -> Mapping[str, str]:
-        cache = self._level.cache
-        lease = functools.partial(cache.lease, texts, self._owner, HELD)
-        return await self._level.tried(lease, PATIENT_BUDGET) or {}
+        lease = functools.partial(self._level.cache.lease, texts, self._owner, HELD)
+        # An answer waits for this: patience is for a tier that has just answered.
+        budget = BUDGET if self._level.shaky else PATIENT_BUDGET
+        return await self._level.tried(lease, budget) or {}
 
     async def _settle(self, mine: Iterable[str]) -> None:
         notes: dict[bytes, list[str]] = {}
         for key in mine:
             notes.setdefault(_note(key, self.catch), []).append(self._joint.texts[key])
-        for note, held in notes.items():
-            await self._level.tried(functools.partial(self._leave, held, note), PATIENT_BUDGET)
+        # What was brought must not come too late for want of a word about it.
+        left = max(self._joint.deadline.remaining, _LAST_WORD)
+        await self._level.tried(functools.partial(self._leave, notes), min(left, PATIENT_BUDGET))
 
-    async def _leave(self, held: Sequence[str], note: bytes) -> None:
-        await self._level.cache.settle(held, self._owner, note, REMEMBERED)
+    async def _leave(self, notes: Mapping[bytes, Sequence[str]]) -> None:
+        for note, held in notes.items():
+            await self._level.cache.settle(held, self._owner, note, REMEMBERED)
 
     async def _others(self, theirs: Mapping[str, str]) -> None:
         """Wait for other processes; the keys of those that went away stay open."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from argus_core.caching.memo import Hit
 from argus_core.errors import ArgusError
-from argus_core.model.answer import Answer, Failure, Provenance, Trace
+from argus_core.model.answer import Answer, Attempt, Failure, Found, Provenance, Trace
 from argus_core.model.query import Query
 from argus_core.routing.router import Routed
 
@@ -81,6 +82,9 @@ class Draft:
         if not isinstance(error, ArgusError):
             raise error
         self.raised.append(error)
+        attempts: Sequence[Attempt] = getattr(error, "attempts", ())
+        if attempts:
+            self.traces.append(Trace(dataset=self.query.dataset, attempts=list(attempts)))
         for key in keys:
             self.errors[key] = Failure(code=error.code, message=error.message)
 
@@ -102,3 +106,46 @@ class Draft:
             unsure=frozenset(self.unsure),
             traces=tuple(self.traces),
         )
+
+
+def ready(query: Query, hits: Mapping[str, Hit], now: datetime) -> Answer[Any] | None:
+    """The answer where there is nothing to decide: all fresh, not yet to be fetched early."""
+    data: dict[str, Any] = {}
+    provenance: dict[str, Provenance] = {}
+    for key in query.keys:
+        hit = hits.get(key)
+        if hit is None or hit.value is None or now >= hit.early_from:
+            return None
+        data[key] = hit.value
+        provenance[key] = hit.origin
+    trace = _cache_trace(query, len(data), provenance.values())
+    return Answer(data=data, errors={}, provenance=provenance, traces=(trace,))
+
+
+def cache_trace(draft: Draft) -> Trace:
+    """What the caches contributed to a draft that nobody else has contributed to yet."""
+    origins = [*draft.provenance.values(), *draft.absent.values()]
+    return _cache_trace(draft.query, len(draft.data) + len(draft.absent), origins)
+
+
+def _cache_trace(query: Query, many: int, origins: Iterable[Provenance]) -> Trace:
+    tiers = ", ".join(dict.fromkeys([origin.cache or "" for origin in origins]))
+    step = f"{many} of {len(query.keys)} from cache {tiers}"
+    return Trace(dataset=query.dataset, steps=[step])
+
+
+def found_of(hit: Hit) -> Found:
+    """What a cache held, as the router would have given it."""
+    entry = hit.entry
+    return Found(hit.value, entry.source, entry.fetched_at, entry.simulated, entry.resolution)
+
+
+def origin_of(item: Found) -> Provenance:
+    """Where a value came from that no cache tier holds."""
+    return Provenance(
+        source=item.source,
+        fetched_at=item.fetched_at,
+        fresh_until=item.fetched_at,
+        simulated=item.simulated,
+        resolution=item.resolution,
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+from collections.abc import Sequence
 
 from argus_core.caching.level import PATIENT_BUDGET, Level
 from argus_core.tables import Priority
@@ -24,6 +25,7 @@ class Behind:
         self._waiting: dict[str, tuple[bytes, float]] = {}
         self._some = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._writing = asyncio.Lock()
         self.dropped = 0
 
     def __len__(self) -> int:
@@ -41,10 +43,12 @@ class Behind:
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run())
 
-    def forget(self, prefix: str) -> None:
-        """Drop what waits under keys that start so."""
-        for key in [key for key in self._waiting if key.startswith(prefix)]:
+    async def forget(self, prefixes: Sequence[str]) -> None:
+        """Drop what waits under keys that start so; none of it is on its way any more."""
+        for key in [key for key in self._waiting if key.startswith(tuple(prefixes))]:
             del self._waiting[key]
+        async with self._writing:
+            return
 
     async def flush(self) -> None:
         """Write what waits; what the tier does not take is lost."""
@@ -78,7 +82,8 @@ class Behind:
         for key in batch:
             del self._waiting[key]
         try:
-            await self._level.write(batch, life, PATIENT_BUDGET)
+            async with self._writing:
+                await self._level.write(batch, life, PATIENT_BUDGET)
         except asyncio.CancelledError:
             # Closing: what was on its way goes first among what is written at the end.
             again = {key: (data, life) for key, data in batch.items()}

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Literal
 
 from argus_core.caching.advice import Change
-from argus_core.caching.tiers import Cleared, Counters
+from argus_core.caching.clearing import Cleared
+from argus_core.caching.tiers import Counters
 from argus_core.history.archive import ArchiveStats
 
 MEBIBYTE = 1024 * 1024

@@ -34,6 +34,7 @@ from argus_core.model.period import Period
 from argus_core.model.query import (
     BarsQuery,
     CalendarQuery,
+    FactorsQuery,
     InstrumentsQuery,
     ListingsQuery,
     Query,
@@ -61,6 +62,9 @@ AHEAD: Final = timedelta(days=366)
 
 _A_DAY: Final = timedelta(days=1)
 _SHARE: Final = Symbol("600519.SH")
+
+
+_RANGES: Final = (BarsQuery, TicksQuery, FactorsQuery)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,17 +120,23 @@ class Freshness:
     def negative(self, query: Query, now: datetime) -> float:
         """Seconds for which it is remembered that no source has a key of ``query``; 0: not at all.
 
-        No longer than until the market moves again, or the day's tables are renewed.
+        No longer than until the market moves again, or the day's tables are renewed; and while it
+        moves no longer than a value would live: the first trade of the day may come any second.
         """
         if query.dataset == "chart_panels":
             return 0.0
-        life = timedelta(seconds=self._rules.of(query.dataset).negative_ttl)
-        ends = [now + life]
+        rule = self._rules.of(query.dataset)
+        over = isinstance(query, _RANGES) and query.end < now.astimezone(SHANGHAI).date()
+        ends = [now + timedelta(seconds=rule.negative_ttl)]
         for key in query.keys:
             of = _renewed_with(query, key)
             ends.append(next_pre_open(of, now))
-            if isinstance(of, Symbol) and not moving(of, now):
+            if not isinstance(of, Symbol):
+                continue
+            if not moving(of, now):
                 ends.append(next_move(of, now))
+            elif not over:
+                ends.append(now + timedelta(seconds=rule.ttl))
         return (min(ends) - now).total_seconds()
 
     def effective_ttl(self, rule_name: str, now: datetime) -> float:

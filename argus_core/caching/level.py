@@ -60,6 +60,11 @@ class Level:
         """Whether the tier is asked as usual."""
         return "up" if self._in_a_row < PATIENCE else "resting"
 
+    @property
+    def shaky(self) -> bool:
+        """True if the last call failed."""
+        return self._in_a_row > 0
+
     async def read(self, keys: Iterable[str]) -> Mapping[str, bytes]:
         """What the tier holds of these keys; nothing if it fails, is late or rests."""
         wanted = list(keys)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
-from typing import Any, Protocol
+from typing import Protocol
 
 from argus_core.caching.behind import Behind
+from argus_core.caching.clearing import Cleared, Clearing
 from argus_core.caching.codec import CODECS, as_of
 from argus_core.caching.decoder import Decoder
 from argus_core.caching.entry import Entry
@@ -18,7 +18,6 @@ from argus_core.caching.flights import Flights
 from argus_core.caching.freshness import Freshness
 from argus_core.caching.level import LONG_BUDGET, Level
 from argus_core.caching.memo import Hit
-from argus_core.caching.news import News
 from argus_core.caching.rules import RULE_OF, Rules
 from argus_core.clock import Clock
 from argus_core.model.answer import Found
@@ -48,16 +47,6 @@ class Counters:
     negative: int = 0
     missed: int = 0
     stale: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Cleared:
-    """What went from one level; ``error`` says why it could not be asked."""
-
-    label: str
-    entries: int
-    bytes: int
-    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +85,7 @@ class Tiers:
         self._deep = () if deep is None else self.levels[deep:]
         self._reading: Flights[str, Looked] = Flights()
         self._kept: dict[str, OrderedDict[str, None]] = {}
-        self._news = News(self.levels, self._cleared_elsewhere, self._missed_news)
-        self._chores: set[asyncio.Task[Any]] = set()
+        self._clearing = Clearing(self.levels, self._behind, self._forget)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -106,13 +94,12 @@ class Tiers:
 
     def start(self) -> None:
         """Begin to hear what other processes clear."""
-        self._news.start()
+        self._clearing.start()
 
     async def aclose(self) -> None:
         """Write what is still to be written, and stop listening."""
-        await self._news.aclose()
+        await self._clearing.aclose()
         await self._reading.aclose()
-        await asyncio.gather(*self._chores, return_exceptions=True)
         for behind in self._behind.values():
             await behind.aclose()
 
@@ -332,61 +319,16 @@ class Tiers:
 
         Other processes that share a tier are told, and forget the same.
         """
-        prefixes = [f"{name}:" for name, of in RULE_OF.items() if rule in (None, of)]
-        # The deepest first: until it is empty, whoever reads fills the others from it again.
-        gone = [
-            await self._clear(level, prefixes)
-            for level in reversed(self.levels)
-            if label in (None, level.label)
-        ]
-        await self._news.tell(prefixes, label)
-        return gone[::-1]
+        return await self._clearing.clear(rule, label)
 
     async def purge(self) -> list[Cleared]:
         """What had expired and went, level by level."""
-        return [await self._removed(level, level.cache.purge) for level in self.levels]
-
-    async def _clear(self, level: Level, prefixes: Sequence[str]) -> Cleared:
-        behind = self._behind.get(level.label)
-        for prefix in prefixes if behind else ():
-            behind.forget(prefix)  # type: ignore[union-attr]
-        if level is self.levels[0]:
-            self._forget(prefixes)
-
-        async def all_of_them() -> tuple[int, int]:
-            gone = [await level.cache.delete_prefix(prefix) for prefix in prefixes]
-            return sum(entries for entries, _ in gone), sum(size for _, size in gone)
-
-        return await self._removed(level, all_of_them)
-
-    async def _removed(self, level: Level, remove: Any) -> Cleared:
-        failures = level.failures
-        gone = await level.tried(remove, LONG_BUDGET)
-        if gone is not None:
-            return Cleared(level.label, *gone)
-        resting = failures == level.failures
-        return Cleared(level.label, 0, 0, "it rests" if resting else level.reason or "it failed")
+        return await self._clearing.purge()
 
     def _forget(self, prefixes: Sequence[str]) -> None:
         for kept in self._kept.values():
             for text in [text for text in kept if text.startswith(tuple(prefixes))]:
                 del kept[text]
-
-    def _cleared_elsewhere(self, prefixes: Sequence[str], label: str | None) -> None:
-        for level in self.levels:
-            if label in (None, level.label) and not level.cache.speaks():
-                self._chore(level, prefixes)
-
-    def _missed_news(self) -> None:
-        """Forget what this process alone keeps: what others cleared meanwhile is not known."""
-        for level in self.levels:
-            if not level.cache.speaks() and not level.cache.persistent:
-                self._chore(level, [f"{name}:" for name in RULE_OF])
-
-    def _chore(self, level: Level, prefixes: Sequence[str]) -> None:
-        task = asyncio.get_running_loop().create_task(self._clear(level, prefixes))
-        self._chores.add(task)
-        task.add_done_callback(self._chores.discard)
 
 
 def keys_of(query: Query) -> dict[str, str]:

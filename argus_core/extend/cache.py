@@ -74,8 +74,12 @@ class Cache:
         raise NotImplementedError
 
     async def delete_many(self, keys: Iterable[str]) -> tuple[int, int]:
-        """Remove exactly these keys; return how many entries and bytes went."""
-        raise NotImplementedError
+        """Remove these keys; return how many entries and bytes went.
+
+        Where it is not overridden, keys that begin with one of them go too.
+        """
+        gone = [await self.delete_prefix(key) for key in keys]
+        return sum(entries for entries, _ in gone), sum(size for _, size in gone)
 
     async def purge(self) -> tuple[int, int]:
         """Remove what has expired; how many entries and bytes went, none if it does so itself."""

@@ -9,6 +9,9 @@ from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
+UNHEARD = "no source answered"
+"""How the reason begins of what is served past its life because nobody gave anything newer."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:

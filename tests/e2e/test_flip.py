@@ -165,7 +165,9 @@ async def test_when_it_is_over_the_next_ask_probes(world):
     await world.history()
     world.clock.advance(600)
     world.first.control({"fault": None, "clear": True})
-    assert (await world.history())["meta"]["source"] == "first"
+    kept = await world.history()
+    assert (kept["meta"]["source"], world.asked(world.first)) == ("second", [])
+    assert (await world.history(use_cache="false"))["meta"]["source"] == "first"
     assert world.asked(world.first)
     events = [alert.event for alert in await world.alerts() if alert.subject == "first"]
     assert events[-2:] == ["quarantined", "recovered"]

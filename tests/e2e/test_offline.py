@@ -64,6 +64,7 @@ plugin = "sqlite"
 path = "history"
 """
 LATEST = "/api/v1/market_data/latest?symbols="
+DATES = "/api/v1/market_data/trading_dates?market=SH&start_date=2024-01-01&end_date=2024-01-31"
 HISTORY = "/api/v1/market_data/history?symbols=600519.SH&start_date={}&end_date={}"
 
 
@@ -101,6 +102,13 @@ def test_offline_answers_are_those_from_before_and_say_so(place):
         part = offline.get(HISTORY.format("2024-02-01", "2024-03-01"))
         assert part.json()["data"] == narrow.json()["data"]
         assert part.json()["meta"]["reason"] == "offline"
+        health = offline.get("/health")
+        assert (health.status_code, health.json()["status"]) == (200, "degraded")
+        days = offline.get(DATES).json()
+        assert (days["meta"]["source"], days["meta"]["reason"]) == ("exchange_calendars", "offline")
+        past = offline.get(LATEST + "600519.SH&use_cache=false")
+        assert past.status_code == 503
+        assert "nothing but caches" in past.json()["error"]["message"]
         never = offline.get(LATEST + "000001.SZ")
         assert never.status_code == 503
         assert "offline" in never.json()["error"]["message"]

@@ -199,3 +199,42 @@ class TestNegotiation:
         assert all(0 <= weight <= 1 for weight in weights_of(header).values())
         assert best(header, self.OFFERS) in (*self.OFFERS, None)
         assert takes_gzip(header) in (True, False)
+
+
+class TestStale:
+    """What outlived its life is served while no source answers, and says so everywhere."""
+
+    @pytest.fixture
+    async def worn(self, start, monkeypatch):
+        rules = {"LATEST_DATA": {"ttl": 3, "stale_if_error": 60}}
+        async with start(caches={"l1": {"plugin": "memory"}}, cache_rules=rules) as api:
+            await api.v1("latest", symbols="000001.SZ")
+            node = api.gateway._parts.nodes["small"]
+            broken = node.source.settings.model_copy(update={"broken": True})
+            monkeypatch.setattr(node.source, "settings", broken)
+            api.clock.advance(20)
+            yield api
+
+    @pytest.mark.parametrize("path", ["/api/v1/market_data/latest", "/latest_market"])
+    async def test_headers(self, worn, path):
+        response = await worn.get(path, symbols="000001.SZ")
+        assert response.status_code == 200
+        told = {name: response.headers[name] for name in ("x-argus-stale", "age", "cache-status")}
+        assert told == {
+            "x-argus-stale": "true",
+            "age": "20",
+            "cache-status": "argus-l1; fwd=stale; ttl=-17",
+        }
+        known = {"If-None-Match": response.headers["etag"]}
+        again = await worn.get(path, headers=known, symbols="000001.SZ")
+        assert (again.status_code, again.headers["x-argus-stale"]) == (304, "true")
+
+    async def test_meta(self, worn):
+        meta = (await worn.v1("latest", symbols="000001.SZ")).json()["meta"]
+        assert (meta["stale"], meta["age"]) == (True, 20.0)
+        assert meta["reason"].startswith("no source answered")
+
+    async def test_nobody_gets_it_who_does_not_want_it(self, worn):
+        for terms in ({"max_staleness": "16"}, {"use_cache": "false"}):
+            response = await worn.v1("latest", symbols="000001.SZ", **terms)
+            assert response.status_code == 503

