@@ -12,7 +12,7 @@ from uuid import uuid4
 from argus_core.answers import Answers
 from argus_core.assembly import Parts
 from argus_core.caching.accesses import Accesses
-from argus_core.caching.asked import Asked, Tally
+from argus_core.caching.asked import FILE, Asked, Tally
 from argus_core.caching.desk import CacheDesk
 from argus_core.caching.freshness import Freshness
 from argus_core.caching.level import Level
@@ -79,7 +79,7 @@ class Keeping:
                 table=table,
                 offline=offline,
             )
-        self.asked = Asked(config.server.data_dir / "asked.sqlite3")
+        self.asked = Asked(config.server.data_dir / FILE)
         self._tally = Tally(accesses, self.asked)
         self.desk = CacheDesk(
             self.tiers,
@@ -116,10 +116,10 @@ class Keeping:
 
     async def claim(self, name: str, seconds: float) -> bool:
         """True if this process may do what ``name`` says, alone among those that share a tier."""
-        lender = next((level.cache for level in self.levels if level.cache.lends()), None)
+        lender = self.tiers.lender
         if lender is None:
             return True
-        holders = await lender.lease([name], self._me, seconds)
+        holders = await lender.cache.lease([name], self._me, seconds)
         return holders[name] == self._me
 
     async def aclose(self) -> None:

@@ -60,9 +60,7 @@ class Answers:
         self._offline = offline
         self._flights: Flights[str, Landing] = Flights()
         self._refreshes: set[asyncio.Task[Landing]] = set()
-        lender = next((level for level in tiers.levels if level.cache.lends()), None)
-        self._lender = lender
-        self._claims = Claims(lender) if lender else None
+        self._lender = tiers.lender
 
     async def fetch(
         self, query: Query, ask: Ask, *, only: Only = None, shelf: Shelf | None = None
@@ -259,13 +257,12 @@ class Answers:
         """One flight: fetched here, or by whichever process holds the lease."""
         shelf = errand.shelf
         lent = shelf is not None or self._tiers.reaches(query, self._lender)
-        claims = self._claims if lent else None
-        lender = self._lender if claims else None
+        lender = self._lender if lent else None
 
         async def fetch(part: Query) -> Landing:
             return await self._fetched(part, errand, lender)
 
-        if claims is None or lender is None:
+        if lender is None:
             return await fetch(query)
 
         async def look(part: Query) -> dict[str, tuple[Found, Provenance]]:
@@ -281,7 +278,7 @@ class Answers:
         texts = {
             key: self._lease(query, key, text, errand) for text, key in errand.texts(query).items()
         }
-        return await claims.fetched(
+        return await Claims(lender).fetched(
             Joint(query=query, texts=texts, deadline=errand.deadline, fetch=fetch, look=look)
         )
 

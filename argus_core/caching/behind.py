@@ -26,7 +26,6 @@ class Behind:
         self._some = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._writing = asyncio.Lock()
-        self.dropped = 0
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -34,7 +33,6 @@ class Behind:
     def add(self, key: str, data: bytes, ttl: float, priority: Priority) -> None:
         """Have the entry written soon, for at least ``ttl`` seconds."""
         if len(self._waiting) >= MOST and key not in self._waiting:
-            self.dropped += 1
             if priority != "high":
                 return
             self._waiting.pop(next(iter(self._waiting)))

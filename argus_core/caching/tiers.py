@@ -157,6 +157,11 @@ class Tiers:
         """What is fresh in one tier, where another process may just have put it."""
         return (await self._look(query, keys_of(query), (level,))).fresh
 
+    @property
+    def lender(self) -> Level | None:
+        """The first level whose tier lends leases to processes that share it."""
+        return next((level for level in self.levels if level.cache.lends()), None)
+
     def reaches(self, query: Query, level: Level | None) -> bool:
         """True if what is found of such a query is written as deep as ``level``."""
         return level is not None and level.label <= self.rules.of(query.dataset).level

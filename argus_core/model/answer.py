@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Generic, TypeVar
@@ -141,11 +141,7 @@ class Answer(Generic[T]):
     @property
     def resolution(self) -> dict[str, float]:
         """The coarsest step of each field that some value has more coarsely than it should."""
-        coarsest: dict[str, float] = {}
-        for origin in self.provenance.values():
-            for name, step in origin.resolution.items():
-                coarsest[name] = max(step, coarsest.get(name, 0.0))
-        return coarsest
+        return coarsest(origin.resolution for origin in self.provenance.values())
 
     @property
     def as_of(self) -> datetime | None:
@@ -161,6 +157,15 @@ class Answer(Generic[T]):
     def fresh_until(self) -> datetime | None:
         """When the first value ceases to be fresh."""
         return min((p.fresh_until for p in self.provenance.values()), default=None)
+
+
+def coarsest(steps: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """The coarsest step of each field that any of ``steps`` names."""
+    found: dict[str, float] = {}
+    for resolution in steps:
+        for name, step in resolution.items():
+            found[name] = max(step, found.get(name, 0.0))
+    return found
 
 
 def merged(answers: Sequence[Answer[T]]) -> Answer[T]:

@@ -52,7 +52,6 @@ class Past:
     ) -> None:
         self._answers = answers
         self._router = router
-        self._archive = archive
         self._clock = clock
         self._table = table
         self._offline = offline

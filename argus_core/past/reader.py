@@ -15,6 +15,7 @@ import polars as pl
 from argus_core.caching.flights import Flights
 from argus_core.errors import CacheError
 from argus_core.history.archive import Archive, Part, SeriesKey, Spans
+from argus_core.model.answer import coarsest
 from argus_core.past.forms import Range
 
 log = logging.getLogger(__name__)
@@ -88,15 +89,6 @@ def read_stretches(archive: Archive, wanted: Iterable[Wanted]) -> dict[Wanted, P
             if number < len(stretches) and key in found:
                 read.append(found[key])
     return {one: _one(found) for one, found in parts.items() if len(found) == len(one[1])}
-
-
-def coarsest(steps: Iterable[Mapping[str, float]]) -> dict[str, float]:
-    """The coarsest step of each field that any of ``steps`` names."""
-    found: dict[str, float] = {}
-    for resolution in steps:
-        for name, step in resolution.items():
-            found[name] = max(step, found.get(name, 0.0))
-    return found
 
 
 def _one(parts: Sequence[Part]) -> Part:

@@ -14,7 +14,7 @@ from argus_core.answers.draft import Draft
 from argus_core.caching.codec import as_of
 from argus_core.errors import AllSourcesFailed, ArgusError
 from argus_core.history.archive import SeriesKey
-from argus_core.model.answer import Answer, Failure, Provenance, Trace
+from argus_core.model.answer import UNHEARD, Answer, Failure, Provenance, Trace
 from argus_core.model.ask import Ask
 from argus_core.model.symbol import Symbol
 from argus_core.past.attempt import ARCHIVE, Attempt
@@ -238,7 +238,7 @@ class Search:
         most = self.ask.max_staleness
         if most is not None and (now - item.fetched_at).total_seconds() > most:
             return
-        why = OFFLINE if self.offline else "no source answered"
+        why = OFFLINE if self.offline else UNHEARD
         origin = Provenance(
             source=source,
             fetched_at=item.fetched_at,

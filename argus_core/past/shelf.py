@@ -9,18 +9,19 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 
 from argus_core.answers import Answers
+from argus_core.answers.draft import found_of
 from argus_core.caching.flights import Flights
 from argus_core.caching.tiers import Tiers, keys_of
 from argus_core.clock import Clock
 from argus_core.errors import CacheError
 from argus_core.history.archive import Archive, Part, SeriesKey, Spans
 from argus_core.market.ranges import bars_query
-from argus_core.model.answer import Found
+from argus_core.model.answer import Found, coarsest
 from argus_core.model.query import BarsQuery, FactorsQuery, Query
 from argus_core.model.symbol import Symbol
 from argus_core.past.forms import Cut, Form, Kept, Range, Told, Unjoinable
 from argus_core.past.plan import Gap
-from argus_core.past.reader import Reader, Wanted, coarsest, read_stretches
+from argus_core.past.reader import Reader, Wanted, read_stretches
 
 log = logging.getLogger(__name__)
 
@@ -97,10 +98,7 @@ class ArchiveShelf:
             then = self.form.sealed(symbol, entry.fetched_at)
             settled = then >= min(self.form.sealed(symbol, now), query.end)
             if entry.source in self.sources and settled:
-                item = Found(
-                    hit.value, entry.source, entry.fetched_at, entry.simulated, entry.resolution
-                )
-                found[key] = Held(item, hit.tier)
+                found[key] = Held(found_of(hit), hit.tier)
         return found
 
     async def keep(self, query: Query, found: Mapping[str, Found]) -> None:
