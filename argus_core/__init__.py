@@ -24,6 +24,7 @@ from argus_core.extend.authenticator import Authenticator, Presented, Principal
 from argus_core.extend.balancer import Balancer, Candidate
 from argus_core.extend.cache import Cache, CacheStats, Heard, Lease
 from argus_core.extend.jobs import Job, Jobs
+from argus_core.extend.relay import Relayed
 from argus_core.extend.source import Push, Rows, Settings, Source
 from argus_core.extend.units import Units
 from argus_core.hookspecs import hookimpl
@@ -31,6 +32,7 @@ from argus_core.market.calendar import session_dates
 from argus_core.market.kinds import kind_of
 from argus_core.market.sessions import Session, sessions_of
 from argus_core.market.symbols import parse_symbol
+from argus_core.model.answer import Origin
 from argus_core.model.frames import BARS, FACTORS, TICKS, Column
 from argus_core.model.period import Adjust, Period
 from argus_core.model.query import (
@@ -55,6 +57,7 @@ from argus_core.model.records import (
     Trade,
     TradingDays,
 )
+from argus_core.model.request import Priority, Request, current_request
 from argus_core.model.symbol import Exchange, Kind, Symbol
 
 __version__ = "0.1.0"
@@ -100,15 +103,19 @@ __all__ = [
     "LoginFailed",
     "MainContractsQuery",
     "NotOffered",
+    "Origin",
     "Period",
     "PermissionDenied",
     "PluginError",
     "Preparing",
     "Presented",
     "Principal",
+    "Priority",
     "Push",
     "Quote",
     "QuotesQuery",
+    "Relayed",
+    "Request",
     "Rows",
     "SectorsQuery",
     "Session",
@@ -123,6 +130,7 @@ __all__ = [
     "Trade",
     "TradingDays",
     "Units",
+    "current_request",
     "hookimpl",
     "kind_of",
     "parse_symbol",

@@ -182,8 +182,8 @@ def _refuse_mixed_routes(routes: RouteTable, where: str) -> None:
     """Invented and live data never stand in one route: a failover would mix them."""
     for key, pools in routes.every():
         nodes = [member.node for pool in pools for member in pool.members]
-        simulated = [n.name for n in nodes if type(n.source).simulated]
-        live = [n.name for n in nodes if not type(n.source).simulated]
+        simulated = [n.name for n in nodes if n.source.simulated]
+        live = [n.name for n in nodes if not n.source.simulated]
         if simulated and live:
             raise ConfigError(
                 f"the route mixes simulated data ({', '.join(simulated)}) "

@@ -1,11 +1,11 @@
-"""The tables of plugins.toml about what Argus keeps: cache rules, the archive, warm-up."""
+"""The tables of plugins.toml: pools' limits and nodes, cache rules, the archive, warm-up."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from argus_core.errors import BadParameter
 from argus_core.market.symbols import parse_symbol
@@ -22,6 +22,87 @@ class Table(BaseModel):
     """A table whose keys are all known to the core."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PoolLimits(Table):
+    """How many calls a pool makes at once, and how that number follows the load."""
+
+    min_size: int = Field(default=1, ge=1, le=10_000, description="The fewest calls at once.")
+    max_size: int = Field(default=64, ge=1, le=10_000, description="The most calls at once.")
+    initial_size: int | None = Field(
+        default=None, ge=1, le=10_000, description="How many to begin with; `max_size` if absent."
+    )
+    timeout: float = Field(
+        default=30.0,
+        gt=0,
+        le=600,
+        allow_inf_nan=False,
+        description="The most seconds that one call may take, if the deadline allows as many.",
+    )
+    max_idle_time: float = Field(
+        default=300.0,
+        gt=0,
+        le=_DAY,
+        allow_inf_nan=False,
+        description="Seconds of low use after which the size shrinks a step.",
+    )
+    health_check_interval: float = Field(
+        default=30.0,
+        gt=0,
+        le=3600,
+        allow_inf_nan=False,
+        description="Seconds between two active checks of a node.",
+    )
+    auto_scale: bool = Field(
+        default=True, description="Whether the size follows the load between its bounds."
+    )
+    scale_factor: float = Field(
+        default=1.5, gt=1, le=10, allow_inf_nan=False, description="By how much it grows at once."
+    )
+    scale_threshold: float = Field(
+        default=0.8,
+        gt=0,
+        le=1,
+        allow_inf_nan=False,
+        description="The utilisation from which it grows.",
+    )
+    max_waiting: int = Field(
+        default=1000,
+        ge=0,
+        le=1_000_000,
+        description="Calls that may wait for a free place; one more is refused.",
+    )
+    hedge: bool = Field(
+        default=False,
+        description="Whether a slow call is asked of a second node too; never of metered ones.",
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min_size > self.max_size:
+            raise ValueError(f"min_size {self.min_size} is more than max_size {self.max_size}")
+        begin = self.initial_size
+        if begin is not None and not self.min_size <= begin <= self.max_size:
+            raise ValueError(f"initial_size {begin} lies outside of min_size and max_size")
+        return self
+
+    @property
+    def first_size(self) -> int:
+        """The size to begin with."""
+        return self.max_size if self.initial_size is None else self.initial_size
+
+
+class ServerNodesTable(Table):
+    """What may become a node of a pool that is made over the API."""
+
+    allow: tuple[str, ...] = Field(
+        default=(),
+        description="Hosts, addresses or networks with a port or a range of ports: "
+        "`agent-1.lan:8001`, `10.0.0.0/24:8001-8010`. Nothing else is ever connected to.",
+    )
+    key: SecretStr | None = Field(
+        default=None, description="The API key that these nodes ask for, if they ask for one."
+    )
 
 
 class CacheRule(Table):

@@ -37,9 +37,11 @@ def meta_of(answer: Answer[Any], ask: Ask, now: datetime) -> dict[str, Any]:
     meta: dict[str, Any] = {}
     sources = answer.sources
     if len(sources) > 1:
-        meta["sources"] = {str(key): p.source for key, p in answer.provenance.items()}
+        meta["sources"] = {str(key): p.giver for key, p in answer.provenance.items()}
     else:
         meta["source"] = sources[0] if sources else None
+    if answer.via:
+        meta["via"] = list(answer.via)
     meta["as_of"] = instant(answer.as_of)
     meta["stale"] = answer.stale
     if answer.reason is not None:

@@ -37,6 +37,9 @@ class Meta(BaseModel):
 
     source: str | None = None
     sources: dict[str, str] | None = Field(None, description="Per symbol, where several answered.")
+    via: list[str] | None = Field(
+        None, description="The sources that passed it on, where it came through other gateways."
+    )
     as_of: str | None = None
     stale: bool
     reason: str | None = Field(

@@ -300,7 +300,11 @@ class Answers:
         entries = await self._tiers.put(
             query, routed.found, sure, only=only, cost=cost, at_once=lender
         )
-        return Landing(routed, {key: entries[key].provenance(None) for key in routed.found}, late)
+        origins = {
+            key: origin_of(item) if item.outdated else entries[key].provenance(None)
+            for key, item in routed.found.items()
+        }
+        return Landing(routed, origins, late)
 
 
 _FINAL = frozenset({"INVALID_PARAMETER", "NOT_FOUND", "NOT_SUPPORTED", "PAYLOAD_TOO_LARGE"})

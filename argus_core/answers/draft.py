@@ -72,6 +72,7 @@ class Draft:
                     self.unsure.add(key)
                 self.absent[key] = Provenance(
                     source=silent.source,
+                    path=silent.path,
                     fetched_at=silent.fetched_at,
                     fresh_until=silent.fetched_at,
                     simulated=silent.simulated,
@@ -137,15 +138,25 @@ def _cache_trace(query: Query, many: int, origins: Iterable[Provenance]) -> Trac
 def found_of(hit: Hit) -> Found:
     """What a cache held, as the router would have given it."""
     entry = hit.entry
-    return Found(hit.value, entry.source, entry.fetched_at, entry.simulated, entry.resolution)
+    return Found(
+        hit.value,
+        entry.source,
+        entry.fetched_at,
+        entry.simulated,
+        entry.resolution,
+        entry.path,
+    )
 
 
 def origin_of(item: Found) -> Provenance:
     """Where a value came from that no cache tier holds."""
     return Provenance(
         source=item.source,
+        path=item.path,
         fetched_at=item.fetched_at,
         fresh_until=item.fetched_at,
+        stale=item.outdated is not None,
+        reason=item.outdated,
         simulated=item.simulated,
         resolution=item.resolution,
     )

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
-from argus_core.caching.codec import CODECS
 from argus_core.caching.entry import Entry
 from argus_core.caching.memo import Hit, Memo
 from argus_core.caching.rules import Rules
+from argus_core.model.codec import CODECS
 from argus_core.model.query import Query
 
 _EARLY_COSTS = 8.0

@@ -13,7 +13,7 @@ import orjson
 from argus_core.clock import SHANGHAI
 from argus_core.model.answer import Provenance
 
-VERSION = 3
+VERSION = 4
 """The first byte of every entry; entries of another version count as absent."""
 
 _HEAD = struct.Struct("<BBHHdddf")
@@ -33,6 +33,8 @@ class Entry:
     fresh_until: datetime
     as_of: datetime | None = None
     resolution: Mapping[str, float] = field(default_factory=dict[str, float])
+    path: tuple[str, ...] = ()
+    """The sources behind ``source``, the nearest first, where it only passed the value on."""
     absent: bool = False
     """True if what is remembered is that the source has nothing.
 
@@ -45,7 +47,7 @@ class Entry:
 
     def pack(self, key: str) -> bytes:
         """The entry as bytes, sealed for the key under which it will stand."""
-        name = self.source.encode()
+        name = "\n".join((self.source, *self.path)).encode()
         steps = orjson.dumps(self.resolution) if self.resolution else b""
         flags = _SIMULATED * self.simulated | _ABSENT * self.absent | _EARLY * self.early
         head = _HEAD.pack(
@@ -76,9 +78,11 @@ class Entry:
         after = _HEAD.size + length
         start = after + extra
         try:
+            source, *path = str(data[_HEAD.size : after], "utf-8").split("\n")
             return cls(
                 payload=bytes(body[start:]),
-                source=data[_HEAD.size : after].decode(),
+                source=source,
+                path=tuple(path),
                 simulated=bool(flags & _SIMULATED),
                 fetched_at=datetime.fromtimestamp(fetched_at, SHANGHAI),
                 fresh_until=datetime.fromtimestamp(fresh_until, SHANGHAI),
@@ -97,6 +101,7 @@ class Entry:
             source=self.source,
             fetched_at=self.fetched_at,
             fresh_until=self.fresh_until,
+            path=self.path,
             as_of=self.as_of,
             cache=cache,
             simulated=self.simulated,

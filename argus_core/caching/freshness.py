@@ -14,7 +14,6 @@ from datetime import date, datetime, time, timedelta
 from random import Random
 from typing import Any, Final
 
-from argus_core.caching.codec import as_of
 from argus_core.caching.rules import Rules
 from argus_core.clock import SHANGHAI
 from argus_core.market.hours import (
@@ -30,6 +29,7 @@ from argus_core.market.hours import (
 )
 from argus_core.market.preopen import next_pre_open
 from argus_core.market.sessions import sessions_of
+from argus_core.model.codec import as_of
 from argus_core.model.period import Period
 from argus_core.model.query import (
     BarsQuery,

@@ -11,7 +11,6 @@ from typing import Protocol
 
 from argus_core.caching.behind import Behind
 from argus_core.caching.clearing import Cleared, Clearing
-from argus_core.caching.codec import CODECS, as_of
 from argus_core.caching.decoder import Decoder
 from argus_core.caching.entry import Entry
 from argus_core.caching.flights import Flights
@@ -21,6 +20,7 @@ from argus_core.caching.memo import Hit
 from argus_core.caching.rules import RULE_OF, Rules
 from argus_core.clock import Clock
 from argus_core.model.answer import Found
+from argus_core.model.codec import CODECS, as_of
 from argus_core.model.query import Query
 
 KEPT_ON_DISK = 7 * 86400.0
@@ -262,9 +262,10 @@ class Tiers:
         return Entry(
             payload=CODECS[query.dataset].encode(item.value),
             source=item.source,
+            path=item.path,
             simulated=item.simulated,
             fetched_at=item.fetched_at,
-            fresh_until=span.fresh_until,
+            fresh_until=item.fetched_at if item.outdated else span.fresh_until,
             as_of=as_of(item.value),
             resolution=item.resolution,
             early=span.early,

@@ -101,8 +101,11 @@ class Source:
 
     An instance may take it from its settings. Warm-up keeps it.
     """
-    simulated: ClassVar[bool] = False
+    simulated: bool = False
     """True if the data are invented; such a source never shares a route with a live one."""
+    relays: ClassVar[bool] = False
+    """True if the source is another gateway: it answers with :class:`Relayed`, and what that says
+    of a value's origin counts instead of what the class says."""
     isolation: ClassVar[Literal["none", "process"]] = "none"
     """``process`` where the vendor's package needs a process of its own; a table may override."""
     logins: ClassVar[int] = 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from types import MappingProxyType
@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 
 import polars as pl
 
-from argus_core.errors import BadData
+from argus_core.errors import BadData, NotOffered, SourceError
+from argus_core.extend.relay import Relayed
 from argus_core.extend.source import Source
 from argus_core.extend.units import Units
 from argus_core.market import frames
@@ -30,6 +31,7 @@ from argus_core.market.records import (
 from argus_core.market.sessions import sessions_of
 from argus_core.market.ticks import normalise_ticks
 from argus_core.market.units import Disproof, provable, resolution, rule_for
+from argus_core.model.answer import Origin, coarsest
 from argus_core.model.frames import FACTORS
 from argus_core.model.query import (
     BarsQuery,
@@ -61,6 +63,12 @@ class Reading:
     """Bars whose turnover ÷ volume lies in [low, high]."""
     off: int = 0
     """Bars outside of it by less than a factor of two."""
+    origins: Mapping[str, Origin] = field(default_factory=dict[str, Origin])
+    """Where the values really come from, by key, where the source passed them on."""
+    failures: Mapping[str, SourceError | NotOffered] = field(
+        default_factory=dict[str, "SourceError | NotOffered"]
+    )
+    """What went wrong behind the source, by key: these were not answered, and not denied."""
 
     @property
     def disproved(self) -> frozenset[str]:
@@ -76,6 +84,8 @@ def normalise(query: Query, reply: Any, source: Source, now: datetime) -> Readin
     """The canonical reading of ``reply``; :class:`BadData` if it is not even of the right shape."""
     if reply is None:
         raise BadData(f"{source.name} answered None to {query.dataset}")
+    if isinstance(reply, Relayed):
+        return _relayed(query, reply, source, now)
     try:
         return _READERS[query.dataset](query, reply, source, now)
     except (TypeError, AttributeError, KeyError, ValueError, OverflowError) as error:
@@ -83,6 +93,23 @@ def normalise(query: Query, reply: Any, source: Source, now: datetime) -> Readin
             f"{source.name} answered {query.dataset} in a form that cannot be read: "
             f"{type(error).__name__}"
         ) from error
+
+
+def _relayed(query: Query, answer: Relayed, source: Source, now: datetime) -> Reading:
+    """The reading of what was passed on: proved like any other, with its origins beside it."""
+    reading = normalise(query, answer.reply, source, now)
+    origins = {key: answer.origins[key] for key in reading.values if key in answer.origins}
+    rough = {key: origin.resolution for key, origin in origins.items() if origin.resolution}
+    return replace(
+        reading,
+        steps=(*answer.steps, *reading.steps),
+        resolution={
+            key: coarsest((reading.resolution.get(key, {}), rough.get(key, {})))
+            for key in {*reading.resolution, *rough}
+        },
+        origins=origins,
+        failures={k: e for k, e in answer.failures.items() if k not in reading.values},
+    )
 
 
 def _where(source: Source, query: Query) -> str:

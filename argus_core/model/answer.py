@@ -51,6 +51,22 @@ class Trace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where a value really comes from that a source passed on, as another gateway told it.
+
+    ``path`` names the sources behind the one that was asked, the nearest first; the last of them
+    gave the value, ``age`` seconds ago. ``reason`` says why it is stale, where it is.
+    """
+
+    path: tuple[str, ...]
+    age: float = 0.0
+    stale: bool = False
+    reason: str | None = None
+    simulated: bool = False
+    resolution: Mapping[str, float] = field(default_factory=dict[str, float])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
     """Where one key's value came from.
 
@@ -59,8 +75,11 @@ class Provenance:
     """
 
     source: str
+    """The source of this gateway that was asked."""
     fetched_at: datetime
     fresh_until: datetime
+    path: tuple[str, ...] = ()
+    """The sources behind it, the nearest first, where it only passed the value on."""
     as_of: datetime | None = None
     cache: str | None = None
     stale: bool = False
@@ -69,6 +88,16 @@ class Provenance:
     simulated: bool = False
     resolution: Mapping[str, float] = field(default_factory=dict[str, float])
     """The fields that the source counts more coarsely than a share and a cent, and its steps."""
+
+    @property
+    def giver(self) -> str:
+        """The source that gave the value, be it behind another gateway."""
+        return self.path[-1] if self.path else self.source
+
+    @property
+    def via(self) -> tuple[str, ...]:
+        """The sources that passed the value on, the nearest first; none where it came directly."""
+        return (self.source, *self.path[:-1]) if self.path else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +109,10 @@ class Found:
     fetched_at: datetime
     simulated: bool
     resolution: Mapping[str, float] = field(default_factory=dict[str, float])
+    path: tuple[str, ...] = ()
+    """As in :class:`Provenance`."""
+    outdated: str | None = None
+    """Why the value was stale already when it came; such a value is not kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,8 +142,13 @@ class Answer(Generic[T]):
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """The sources that contributed, each once, in order of first use."""
-        return tuple(dict.fromkeys(p.source for p in self.provenance.values()))
+        """The sources that gave a value, each once, in order of first use."""
+        return tuple(dict.fromkeys(p.giver for p in self.provenance.values()))
+
+    @property
+    def via(self) -> tuple[str, ...]:
+        """The sources that passed values on, each once, in order of first use."""
+        return tuple(dict.fromkeys(name for p in self.provenance.values() for name in p.via))
 
     @property
     def attempts(self) -> int:

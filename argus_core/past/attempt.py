@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from argus_core.answers.answers import OFFLINE
-from argus_core.caching.codec import as_of
 from argus_core.errors import ArgusError
 from argus_core.history.archive import Part, SeriesKey
 from argus_core.market.preopen import next_pre_open
 from argus_core.model.answer import Failure, Found, Provenance, Trace
 from argus_core.model.ask import Ask
+from argus_core.model.codec import as_of
 from argus_core.model.symbol import Symbol
 from argus_core.past.forms import Form
 from argus_core.past.outcomes import Forgotten, Outcome, Outdated, Whole
@@ -213,4 +213,12 @@ def _told(first: object, last: object) -> str:
 
 
 def _found(value: object, origin: Provenance) -> Found:
-    return Found(value, origin.source, origin.fetched_at, origin.simulated, origin.resolution)
+    return Found(
+        value,
+        origin.source,
+        origin.fetched_at,
+        origin.simulated,
+        origin.resolution,
+        origin.path,
+        origin.reason if origin.stale else None,
+    )

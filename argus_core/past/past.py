@@ -8,13 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 from argus_core.answers import Answers
-from argus_core.caching.codec import as_of
 from argus_core.caching.tiers import Tiers, keys_of
 from argus_core.clock import Clock
 from argus_core.errors import ArgusError
 from argus_core.history.archive import Archive
 from argus_core.model.answer import Answer, Failure, Provenance, merged
 from argus_core.model.ask import Ask
+from argus_core.model.codec import as_of
 from argus_core.model.query import BarsQuery, FactorsQuery, Query
 from argus_core.model.symbol import Symbol
 from argus_core.past.bars import BarsForm
@@ -102,7 +102,7 @@ class Past:
     ) -> bool:
         """True if some of the question is settled, and what its sources say is real."""
         nodes = [node for pool in ranked.get(symbol, ()) for node in pool]
-        if not nodes or any(type(node.source).simulated for node in nodes):
+        if not nodes or any(node.source.simulated for node in nodes):
             return False
         return query.start <= form.sealed(symbol, self._clock.now())
 

@@ -11,11 +11,11 @@ import polars as pl
 
 from argus_core.answers.answers import MARGIN, OFFLINE
 from argus_core.answers.draft import Draft
-from argus_core.caching.codec import as_of
 from argus_core.errors import AllSourcesFailed, ArgusError
 from argus_core.history.archive import SeriesKey
 from argus_core.model.answer import UNHEARD, Answer, Failure, Provenance, Trace
 from argus_core.model.ask import Ask
+from argus_core.model.codec import as_of
 from argus_core.model.symbol import Symbol
 from argus_core.past.attempt import ARCHIVE, Attempt
 from argus_core.past.forms import Form

@@ -59,7 +59,9 @@ class TrustedTiers(Tiers):
         """
         route = self._route(query).get(key, {})
         node = route.get(entry.source)
-        if node is None or type(node.source).simulated != entry.simulated:
+        if node is None:
+            return False
+        if node.source.simulated != entry.simulated and not node.source.relays:
             return False
         if not entry.absent:
             return True

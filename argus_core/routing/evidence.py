@@ -9,11 +9,11 @@ from typing import Any
 
 import polars as pl
 
-from argus_core.caching.codec import as_of
 from argus_core.errors import BadData
 from argus_core.market.kinds import kind_of
 from argus_core.market.normalise import Reading
 from argus_core.market.units import provable
+from argus_core.model.codec import as_of
 from argus_core.model.records import Depth, Quote
 from argus_core.model.symbol import Symbol
 

@@ -16,6 +16,7 @@ from argus_core.errors import BadData, Disproved, NotOffered, SourceError, Sourc
 from argus_core.extend.source import Source
 from argus_core.market.kinds import kind_of
 from argus_core.market.normalise import Reading, normalise
+from argus_core.model.answer import Origin
 from argus_core.model.query import BarsQuery, Query
 from argus_core.model.symbol import Exchange, Kind, Symbol
 from argus_core.routing.evidence import Evidence
@@ -75,6 +76,12 @@ class Reply:
     errors: dict[str, SourceError | NotOffered] = field(
         default_factory=dict[str, "SourceError | NotOffered"]
     )
+    origins: dict[str, Origin] = field(default_factory=dict[str, Origin])
+    """Where the values really come from, by key, where the node passed them on."""
+    failures: dict[str, SourceError | NotOffered] = field(
+        default_factory=dict[str, "SourceError | NotOffered"]
+    )
+    """Keys that failed behind a node which is well itself."""
     running_since: float | None = None
 
     @property
@@ -253,7 +260,9 @@ class Node:
                     self.evidence.unreadable(dataset_of(query), error, self._clock.now())
                 reply.errors[scope] = error
                 return
-            reply.asked.extend(part.keys)
+            reply.asked.extend(key for key in part.keys if key not in reading.failures)
+            reply.origins.update(reading.origins)
+            reply.failures.update(reading.failures)
             reply.values.update(reading.values)
             reply.faults.update(reading.faults)
             reply.resolution.update(reading.resolution)

@@ -13,11 +13,11 @@ from typing import Any
 from tenacity import AsyncRetrying, RetryCallState, retry_if_result, wait_random_exponential
 
 from argus_core.clock import Clock
-from argus_core.errors import NotOffered, SourceTimeout
-from argus_core.model.answer import Attempt, Found, Skip, Trace
+from argus_core.model.answer import Skip, Trace
 from argus_core.model.ask import Deadline
 from argus_core.model.query import Query
-from argus_core.routing.node import EVERYTHING, Node, Reply, scopes_of
+from argus_core.routing.attempts import Attempts, Call
+from argus_core.routing.node import Node, Reply
 from argus_core.routing.pool import Finder, Member, Pool
 from argus_core.routing.quarantine import listed
 from argus_core.routing.verdict import Routed, Verdict
@@ -37,6 +37,7 @@ class Router:
         self._routes = routes
         self._clock = clock
         self._redactor = redactor
+        self._attempts = Attempts(clock, redactor)
 
     async def fetch(
         self, query: Query, deadline: Deadline, only: frozenset[str] | None = None
@@ -113,7 +114,14 @@ class Router:
                 for member, offered in pool.share(able, keys).items():
                     tried.setdefault(member.name, set()).update(offered)
                     asked = tuple(key for key in offered if key in able[member])
-                    calls.append(self._attempt(walk, pool, member, query.only(asked), share))
+                    call = Call(
+                        walk=walk,
+                        pool=pool,
+                        member=member,
+                        query=query.only(asked),
+                        seconds=share,
+                    )
+                    calls.append(self._attempts.make(call))
                 # One alone begins at once, so that the next pick already sees it under way.
                 replies = [await calls[0]] if len(calls) == 1 else await asyncio.gather(*calls)
                 for reply in replies:
@@ -167,67 +175,3 @@ class Router:
         if cooling is None:
             return None  # what kept it from being ready was over a moment later
         return self._redactor.foreign(cooling.why(self._clock.monotonic()))
-
-    async def _attempt(
-        self, walk: Walk, pool: Pool, member: Member, query: Query, share: float
-    ) -> Reply:
-        """One call to one node within ``share`` seconds, noted in trace, node and balancer."""
-        node = member.node
-        began, started_ms = self._clock.monotonic(), walk.deadline.elapsed_ms
-        reply = Reply()
-        try:
-            async with asyncio.timeout(share):
-                await node.ask(query, reply)
-        except asyncio.CancelledError:
-            pool.gave_up(member, seconds=self._clock.monotonic() - began)
-            raise
-        except TimeoutError:
-            late = SourceTimeout(f"no answer within {share:.1f} s")
-            reply.errors = {EVERYTHING: late, **reply.errors}
-        seconds = self._clock.monotonic() - began
-        self._judge(walk, node, query, reply)
-        pool.report(member, ok=reply.error is None and not reply.false, seconds=seconds)
-        error = reply.error
-        fault = next(iter(reply.faults.values()), None)
-        reason = error.message if error else fault
-        walk.trace.attempts.append(
-            Attempt(
-                source=node.name,
-                pool=pool.name,
-                started_ms=round(started_ms, 3),
-                ms=round(seconds * 1000, 3),
-                asked=len(query.keys),
-                answered=len(reply.values),
-                error=error.code if error else "BAD_DATA" if fault else None,
-                reason=self._redactor.foreign(reason) if reason else None,
-            )
-        )
-        walk.trace.steps.extend(f"{node.name}: {step}" for step in reply.steps)
-        return reply
-
-    def _judge(self, walk: Walk, node: Node, query: Query, reply: Reply) -> None:
-        """Book what a reply brought: values, silent keys, faults, and the node's own standing."""
-        now = self._clock.now()
-        simulated = type(node.source).simulated
-        for key, value in reply.values.items():
-            coarse = reply.resolution.get(key, {})
-            walk.found[key] = Found(value, node.name, now, simulated, coarse)
-        walk.faults.update(reply.faults)
-        for key in reply.asked:
-            if key not in reply.values and key not in reply.faults:
-                walk.absent.setdefault(key, Found(None, node.name, now, simulated))
-        scopes = scopes_of(query, query.keys)
-        for scope, error in reply.errors.items():
-            keys = [key for key in scopes.get(scope, query.keys) if key not in reply.asked]
-            if isinstance(error, NotOffered):
-                walk.declined.update(keys)
-                continue
-            walk.errors.append(error)
-            walk.failed.update(keys)
-            if error.preparing:
-                walk.preparing.update(dict.fromkeys(keys, error.cool_seconds))
-                continue
-            if isinstance(error, SourceTimeout) and scope == EVERYTHING:
-                node.timed_out(error, reply)
-            else:
-                node.failed(scope, error)

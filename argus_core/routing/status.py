@@ -95,7 +95,7 @@ def status_of(
         reason=down or ", ".join(dict.fromkeys(errors)) or None,
         cooling=cooling,
         quarantined=tuple(status(entry) for entry in held),
-        simulated=type(source).simulated,
+        simulated=source.simulated,
         isolation="none" if worker is None else "process",
         worker=worker,
         report=_report(source, redactor),

@@ -215,7 +215,7 @@ def _calls(node: Node) -> int:
 
 def _allowed(node: Node) -> float:
     """The calls a minute that warm-up may make of a source."""
-    if type(node.source).simulated:
+    if node.source.simulated:
         return math.inf  # nobody's quota is spent
     return node.source.calls_per_minute or CAREFUL
 

@@ -19,9 +19,9 @@ from argus_core import (
     Trade,
     TradingDays,
 )
-from argus_core.caching.codec import CODECS, as_of
 from argus_core.caching.entry import VERSION, Entry
 from argus_core.extend.source import DATASETS
+from argus_core.model.codec import CODECS, as_of
 
 S = Symbol("600519.SH")
 AT = datetime(2024, 3, 15, 10, 0, 3, tzinfo=SHANGHAI)
@@ -100,6 +100,10 @@ def test_damaged_bytes_are_a_value_error_that_says_so(dataset, kind):
         CODECS[dataset].decode(b"\x00damage")
 
 
+NAMES = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=40)
+"""Names of sources, which hold no control character."""
+
+
 def entry(**changes):
     fields = {
         "payload": b"payload",
@@ -114,14 +118,14 @@ def entry(**changes):
 
 @given(
     payload=st.binary(max_size=200),
-    source=st.text(min_size=1, max_size=40),
+    source=NAMES,
+    path=st.lists(NAMES, max_size=3).map(tuple),
     simulated=st.booleans(),
     seconds=st.floats(0, 1e6),
 )
-def test_an_entry_survives_packing(payload, source, simulated, seconds):
-    made = entry(
-        payload=payload, source=source, simulated=simulated, as_of=AT + timedelta(seconds=seconds)
-    )
+def test_an_entry_survives_packing(payload, source, path, simulated, seconds):
+    at = AT + timedelta(seconds=seconds)
+    made = entry(payload=payload, source=source, path=path, simulated=simulated, as_of=at)
     assert Entry.unpack(made.pack("k"), "k") == made
     assert Entry.unpack(made.pack("k"), "another") is None
 

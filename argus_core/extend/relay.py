@@ -1,0 +1,27 @@
+"""What a source answers that only passes on what another gateway said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from argus_core.errors import NotOffered, SourceError
+from argus_core.model.answer import Origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relayed:
+    """An answer with the origin of each value in it.
+
+    ``reply`` is what the method would return by itself, in canonical units; ``origins`` and
+    ``failures`` are by key. A key that failed over there is not absent: it is asked of the next
+    source, and the failure is nobody's fault here. ``steps`` go to ``explain``.
+    """
+
+    reply: Any
+    origins: Mapping[str, Origin] = field(default_factory=dict[str, Origin])
+    failures: Mapping[str, SourceError | NotOffered] = field(
+        default_factory=dict[str, "SourceError | NotOffered"]
+    )
+    steps: tuple[str, ...] = ()
