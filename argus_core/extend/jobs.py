@@ -81,12 +81,13 @@ class Jobs:
                 return known.future
             if len(self._waiting) >= MOST_WAITING:
                 raise Throttled(f"{self.name} has {MOST_WAITING} downloads waiting", retry_after=30)
+            if not self._running:
+                # Before anything is noted: where no thread can be had, no job must wait for one
+                threading.Thread(target=self._run, name=f"{self.name} jobs", daemon=True).start()
+                self._running = True
             job = self._jobs[key] = Job(key)
             job.future.set_running_or_notify_cancel()  # others may have joined: nobody cancels it
             self._waiting.append((job, work))
-            if not self._running:
-                self._running = True
-                threading.Thread(target=self._run, name=f"{self.name} jobs", daemon=True).start()
             return job.future
 
     async def ready(self, key: str, work: Work, *, wait: float, retry_after: float = 5.0) -> None:
@@ -101,9 +102,10 @@ class Jobs:
             async with asyncio.timeout(wait):
                 await asyncio.shield(ending)
         except TimeoutError:
-            if future.done():  # the vendor's own time-out, not this waiting
-                raise
-            raise Preparing(f"{self.name} is fetching it", retry_after=retry_after) from None
+            if not future.done():
+                raise Preparing(f"{self.name} is fetching it", retry_after=retry_after) from None
+        # Of a job that ended as the waiting did, only the job itself knows whether it ended well
+        future.result()
 
     def status(self) -> tuple[JobStatus, ...]:
         """The jobs that run or wait."""

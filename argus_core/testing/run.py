@@ -73,12 +73,14 @@ def mistaken_exemptions(exempt: Mapping[str, str], subject: Subject) -> list[str
 
 async def _verdict(one: Check, subject: Subject) -> tuple[Verdict, str]:
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(PATIENCE) as patience:
             await one(subject)
     except Skipped as reason:
         return "skip", str(reason)
-    except TimeoutError:
-        return "fail", f"it did not end within {PATIENCE:.0f} s"
+    except TimeoutError as error:
+        if patience.expired():
+            return "fail", f"it did not end within {PATIENCE:.0f} s"
+        return "fail", f"it raised {type(error).__name__}: {error}"  # the plugin's own
     except (Failed, ConfigError) as failure:
         return "fail", str(failure)
     except Exception as error:  # noqa: BLE001 - a stranger's plugin may raise anything

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import math
 import threading
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -70,6 +71,37 @@ async def test_the_vendor_s_own_time_out_is_no_waiting(lane):
 
     with pytest.raises(TimeoutError, match="vendor"):
         await lane.ready("a", work, wait=5)
+
+
+@pytest.mark.parametrize("error", [None, SourceUnavailable("gone"), TimeoutError("vendor")])
+async def test_a_job_that_ends_in_the_instant_the_waiting_does_has_ended(lane, error):
+    go = threading.Event()
+
+    def work(_job):
+        go.wait(10)
+        if error is not None:
+            raise error
+
+    asking = asyncio.ensure_future(lane.ready("a", work, wait=0.02))
+    await asyncio.sleep(0)
+    future = lane.start("a", work)
+    go.set()
+    assert future.exception(5) is error
+    time.sleep(0.05)  # noqa: ASYNC251 - the loop hears of the job's end and of its own at once
+    (told,) = await asyncio.gather(asking, return_exceptions=True)
+    assert told is error
+
+
+async def test_a_lane_that_gets_no_thread_refuses_and_begins_anew_when_it_does(lane, monkeypatch):
+    def refused(_thread):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refused)
+        with pytest.raises(RuntimeError, match="thread"):
+            lane.start("a", lambda _job: None)
+    assert lane.status() == ()
+    await lane.ready("a", lambda _job: None, wait=5)
 
 
 async def test_a_failed_job_tells_its_asker_and_may_be_asked_again(lane):
