@@ -24,6 +24,7 @@ from argus_core.extend.authenticator import Authenticator, Presented, Principal
 from argus_core.extend.balancer import Balancer, Candidate
 from argus_core.extend.cache import Cache, CacheStats, Heard, Lease
 from argus_core.extend.jobs import Job, Jobs
+from argus_core.extend.quota import Allowance, Charge, Meter
 from argus_core.extend.relay import Relayed
 from argus_core.extend.source import Push, Rows, Settings, Source
 from argus_core.extend.units import Units
@@ -44,6 +45,7 @@ from argus_core.model.query import (
     InstrumentsQuery,
     ListingsQuery,
     MainContractsQuery,
+    Query,
     QuotesQuery,
     SectorsQuery,
     TicksQuery,
@@ -59,6 +61,7 @@ from argus_core.model.records import (
 )
 from argus_core.model.request import Priority, Request, current_request
 from argus_core.model.symbol import Exchange, Kind, Symbol
+from argus_core.model.told import Told, Unanswered, asked_body, read_told
 
 __version__ = "0.1.0"
 __all__ = [
@@ -69,6 +72,7 @@ __all__ = [
     "Adjust",
     "Alert",
     "Alerter",
+    "Allowance",
     "ArgusError",
     "Authenticator",
     "BadCredentials",
@@ -82,6 +86,7 @@ __all__ = [
     "CalendarQuery",
     "CallerError",
     "Candidate",
+    "Charge",
     "ChartPanelsQuery",
     "Clock",
     "Column",
@@ -102,6 +107,7 @@ __all__ = [
     "ListingsQuery",
     "LoginFailed",
     "MainContractsQuery",
+    "Meter",
     "NotOffered",
     "Origin",
     "Period",
@@ -112,6 +118,7 @@ __all__ = [
     "Principal",
     "Priority",
     "Push",
+    "Query",
     "Quote",
     "QuotesQuery",
     "Relayed",
@@ -127,13 +134,17 @@ __all__ = [
     "Symbol",
     "Throttled",
     "TicksQuery",
+    "Told",
     "Trade",
     "TradingDays",
+    "Unanswered",
     "Units",
+    "asked_body",
     "current_request",
     "hookimpl",
     "kind_of",
     "parse_symbol",
+    "read_told",
     "session_dates",
     "sessions_of",
 ]

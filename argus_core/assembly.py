@@ -3,68 +3,127 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
 from argus_core.caching.level import Level
 from argus_core.clock import Clock
-from argus_core.config import Config, PluginTable, SourceTable
+from argus_core.config import Config, PluginTable, PoolTable, SourceTable
 from argus_core.errors import ConfigError, PluginError
 from argus_core.extend.authenticator import Authenticator
 from argus_core.extend.balancer import timed
 from argus_core.extend.source import Source
 from argus_core.plugins import Plugins, read_settings
+from argus_core.routing.load.gate import Gate
+from argus_core.routing.merit import Merits
 from argus_core.routing.node import Node
 from argus_core.routing.pool import Member, Pool, RouteTable
 from argus_core.routing.workers.isolated import isolated
 from argus_core.routing.workers.protocol import Start
 from argus_core.routing.workers.terms import terms_of
+from argus_core.tables import PoolLimits
 from argus_core.telemetry.alerts import Alerts
 from argus_core.telemetry.redact import Redactor
 from argus_core.telemetry.secrets import Secrets
+
+Recipe = tuple[str, str]
+"""The kind and the name of a part."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     """Everything a gateway runs on, built and wired, nothing opened yet."""
 
-    nodes: Mapping[str, Node]
+    nodes: dict[str, Node]
     routes: RouteTable
+    merits: Merits
     levels: tuple[Level, ...]
     authenticators: tuple[Authenticator, ...]
     alerts: Alerts
     plugins: Plugins
     secrets: frozenset[str]
+    recipes: Mapping[Recipe, object]
+    """What sources, pools and authenticators were made from."""
 
 
-def assemble(config: Config, *, clock: Clock, random: Random) -> Parts:
-    """The parts that ``config`` describes; :class:`ConfigError` says what cannot be built."""
-    builder = _Builder(config, clock, random)
-    alerts = Alerts(tuple(builder.each("alerter", "alerters", config.alerters)), clock)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Orders:
+    """What operators said at run time about the sources of a configuration."""
+
+    closed: frozenset[str] = frozenset()
+    """Sources that are switched off: built, not opened."""
+    barred: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Sources that must not be connected to, and why."""
+
+
+NO_ORDERS = Orders()
+
+
+def assemble(
+    config: Config,
+    *,
+    clock: Clock,
+    random: Random,
+    before: Parts | None = None,
+    orders: Orders = NO_ORDERS,
+) -> Parts:
+    """The parts that ``config`` describes; :class:`ConfigError` says what cannot be built.
+
+    Of ``before``, whatever would be made of the same is in the new parts too, as it is; tiers and
+    alerters always are, those of ``config`` are only checked.
+    """
+    builder = _Builder(config, clock, random, before, orders)
+    if before is None:
+        alerts = Alerts(tuple(builder.each("alerter", "alerters", config.alerters)), clock)
+        levels = tuple(builder.levels())
+    else:
+        alerts, levels = before.alerts, before.levels
+        builder.check("cache", "caches", config.caches)
+        builder.check("alerter", "alerters", config.alerters)
     nodes = builder.nodes(alerts)
     pools = builder.pools(nodes)
-    routes = RouteTable(config.routes, pools)
+    merits = before.merits if before else Merits(clock)
+    routes = RouteTable(config.routes, pools, merits.ordered)
     _refuse_mixed_routes(routes, config.where)
     return Parts(
         nodes=nodes,
         routes=routes,
-        levels=tuple(builder.levels()),
+        merits=merits,
+        levels=levels,
         authenticators=tuple(builder.authenticators()),
         alerts=alerts,
         plugins=builder.plugins,
         secrets=frozenset(builder.secrets.known),
+        recipes=builder.recipes,
     )
 
 
 class _Builder:
-    def __init__(self, config: Config, clock: Clock, random: Random) -> None:
+    def __init__(
+        self, config: Config, clock: Clock, random: Random, before: Parts | None, orders: Orders
+    ) -> None:
         self.config = config
         self.clock = clock
         self.random = random
-        self.plugins = Plugins()
+        self.before = before
+        self.orders = orders
+        self.plugins = before.plugins if before else Plugins()
         self.secrets = Secrets(config.environ, config.directory)
+        self.secrets.known.update(before.secrets if before else ())
+        self.recipes: dict[Recipe, object] = {}
+
+    def known(self, kind: str, name: str, recipe: object) -> bool:
+        """True if what stands under ``name`` already was made of the same; notes the recipe."""
+        self.recipes[kind, name] = recipe
+        return self.before is not None and self.before.recipes.get((kind, name)) == recipe
+
+    def check(self, kind: str, table: str, tables: Mapping[str, PluginTable]) -> None:
+        """Raise :class:`ConfigError` if a table ``[table.NAME]`` could not be used."""
+        for name, entry in tables.items():
+            where = f"{self.config.where}, [{table}.{name}]"
+            cls = self.plugins.load(kind, entry.plugin, where)
+            read_settings(cls, entry.settings, where=where, secrets=self.secrets)
 
     def each(self, kind: str, table: str, tables: Mapping[str, PluginTable]) -> Iterable[Any]:
         """One instance per table ``[table.NAME]``."""
@@ -81,10 +140,7 @@ class _Builder:
 
     def make(self, cls: type[Any], name: str, table: Mapping[str, Any], where: str) -> Any:
         settings = read_settings(cls, table, where=where, secrets=self.secrets)
-        extra: tuple[Path, ...] = ()
-        if issubclass(cls, Authenticator):
-            extra = (self.config.server.data_dir,)
-        return self.built(cls, where, name, settings, self.clock, *extra)
+        return self.built(cls, where, name, settings, self.clock)
 
     def built(self, cls: type[Any], where: str, *arguments: object) -> Any:
         """An instance of a plugin's class; what its constructor raises tells no secret."""
@@ -105,9 +161,7 @@ class _Builder:
         for name, table in self.config.enabled.items():
             where = f"{self.config.where}, [sources.{name}]"
             try:
-                cls = self.plugins.load("source", table.plugin, where)
-                source = self.source(cls, name, table, where, alerts)
-                nodes[name] = Node(source, plugin=table.plugin, clock=self.clock, tell=alerts.tell)
+                nodes[name] = self.node(name, table, where, alerts)
             except ConfigError as error:
                 if table.required:
                     raise
@@ -117,53 +171,83 @@ class _Builder:
                 nodes[name] = absent
         return nodes
 
-    def source(
-        self, cls: type[Source], name: str, table: SourceTable, where: str, alerts: Alerts
-    ) -> Source:
-        """The source of one table: an instance of the plugin's class, or its stand-in."""
+    def node(self, name: str, table: SourceTable, where: str, alerts: Alerts) -> Node:
+        """The node of one table: the one that is there if it is well and was made of the same."""
+        if reason := self.orders.barred.get(name):
+            raise ConfigError(reason, where=where)
+        cls = self.plugins.load("source", table.plugin, where)
         terms = terms_of(table, cls, where)
-        if terms is None:
-            source: Source = self.make(cls, name, table.settings, where)
-            return source
         settings = read_settings(cls, table.settings, where=where, secrets=self.secrets)
-        start = Start(
-            name=name,
-            plugin=table.plugin,
-            where=where,
-            table=self.secrets.looked_up(table.settings, cls.Settings, where),
-            beat=terms.beat,
-            heartbeat_lost=terms.heartbeat_lost,
-            directory=str(self.config.directory),
-        )
-        return isolated(cls)(
-            start,
-            settings,
-            self.clock,
-            limits=terms,
-            secrets=self.secrets.known,
-            random=Random(self.random.getrandbits(64)),
-            tell=alerts.tell,
-        )
+        closed = name in self.orders.closed
+        same = self.known("source", name, (cls, settings, terms, closed))
+        if same and self.before and (node := self.before.nodes[name]).down is None:
+            return node
+        if terms is None:
+            source: Source = self.built(cls, where, name, settings, self.clock)
+        else:
+            start = Start(
+                name=name,
+                plugin=table.plugin,
+                where=where,
+                table=self.secrets.looked_up(table.settings, cls.Settings, where),
+                beat=terms.beat,
+                heartbeat_lost=terms.heartbeat_lost,
+                directory=str(self.config.directory),
+            )
+            source = isolated(cls)(
+                start,
+                settings,
+                self.clock,
+                limits=terms,
+                secrets=self.secrets.known,
+                random=Random(self.random.getrandbits(64)),
+                tell=alerts.tell,
+            )
+        return Node(source, plugin=table.plugin, clock=self.clock, tell=alerts.tell)
 
     def pools(self, nodes: Mapping[str, Node]) -> dict[str, Pool]:
-        pools = {name: Pool(name, (Member(node),)) for name, node in nodes.items()}
+        pools = {name: self.pool(name, (Member(node),), None) for name, node in nodes.items()}
         for name, table in self.config.pools.items():
-            where = f"{self.config.where}, [pools.{name}]"
             members = tuple(
                 Member(nodes[member], table.weights.get(member, 1.0))
                 for member in table.sources
                 if member in nodes
             )
-            balancer = None
-            if table.balancer is not None:
-                cls = self.plugins.load("balancer", table.balancer, where)
-                made = self.built(cls, where, Random(self.random.getrandbits(64)))
-                balancer = timed(made, self.clock)
-            pools[name] = Pool(name, members, balancer)
+            pools[name] = self.pool(name, members, table)
         for name in self.config.sources:
             # A disabled source stays a name that routes may hold; it has nobody to ask.
             pools.setdefault(name, Pool(name, ()))
         return pools
+
+    def pool(self, name: str, members: tuple[Member, ...], table: PoolTable | None) -> Pool:
+        """The pool of a table, or of a lone source: the one that is there if nothing changed."""
+        there = self.before.routes.pools.get(name) if self.before else None
+        same = self.known("pool", name, table or self.config.pool_limits)
+        balancer = None
+        if table is not None and table.balancer is not None:
+            where = f"{self.config.where}, [pools.{name}]"
+            cls = self.plugins.load("balancer", table.balancer, where)
+            if self.known("balancer", name, cls) and there is not None:
+                balancer = there.balancer
+            else:
+                made = self.built(cls, where, Random(self.random.getrandbits(64)))
+                balancer = timed(made, self.clock)
+        if there is not None and same and there.members == members:
+            return there
+        return Pool(name, members, balancer, self.gate(name, members, table, there))
+
+    def gate(
+        self, name: str, members: tuple[Member, ...], table: PoolTable | None, there: Pool | None
+    ) -> Gate:
+        """The gate of a pool: the one that is there if its limits are the same."""
+        if table is not None:
+            limits = PoolLimits(**{key: getattr(table, key) for key in PoolLimits.model_fields})
+        else:
+            size = sum(member.node.source.max_concurrency for member in members)
+            limits = self.config.pool_limits.fixed(size)
+        if there is not None and there.gate is not None and there.gate.limits == limits:
+            return there.gate
+        return Gate(name, limits, self.clock)
 
     def authenticators(self) -> Iterable[Authenticator]:
         for name in self.config.auth.plugins:
@@ -175,13 +259,27 @@ class _Builder:
                     where=f"{self.config.where}, [server] host and [auth] plugins",
                     fix='set plugins = ["api_key"] under [auth], or listen on 127.0.0.1',
                 )
-            yield self.make(cls, name, self.config.auth.settings(name), where)
+            table, place = self.config.auth.settings(name), self.config.server.data_dir
+            settings = read_settings(cls, table, where=where, secrets=self.secrets)
+            if self.known("authenticator", name, (cls, settings, place)) and self.before:
+                yield next(known for known in self.before.authenticators if known.name == name)
+            else:
+                yield self.built(cls, where, name, settings, self.clock, place)
 
 
 def _refuse_mixed_routes(routes: RouteTable, where: str) -> None:
     """Invented and live data never stand in one route: a failover would mix them."""
     for key, pools in routes.every():
         nodes = [member.node for pool in pools for member in pool.members]
+        told = [n.name for n in nodes if n.source.as_told]
+        if told and len(told) < len(nodes):
+            others = ", ".join(n.name for n in nodes if not n.source.as_told)
+            raise ConfigError(
+                f"the route mixes {', '.join(told)}, of which only the answers tell whether they "
+                f"are simulated, with {others}",
+                where=f"{where}, [routes] {key}",
+                fix="give them separate routes, or say `simulated = true` or `false` of each",
+            )
         simulated = [n.name for n in nodes if n.source.simulated]
         live = [n.name for n in nodes if not n.source.simulated]
         if simulated and live:

@@ -8,128 +8,35 @@ from __future__ import annotations
 
 import os
 import tomllib
-import unicodedata
 from collections.abc import Iterable, Mapping
-from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field
 
+from argus_core.environment import default_ttl, pool_defaults, pool_variables, server_keys
 from argus_core.errors import ConfigError
-from argus_core.extend.isolation import Isolation
+from argus_core.plugin_tables import AuthTable, PluginTable, PoolTable, SourceTable
 from argus_core.routes import Routes
 from argus_core.tables import (
     DEFAULT_RULES,
+    LONGEST_NAME,
     CacheRule,
     HistoryTable,
+    PoolLimits,
+    ServerNodesTable,
+    ServerTable,
     Table,
     WarmupTable,
     rules_of,
+    unfit,
 )
 from argus_core.telemetry.mistakes import as_table, made, nearest, unknown
+from argus_core.telemetry.secrets import Secrets
+
+__all__ = ["AuthTable", "Config", "PluginTable", "PoolTable", "ServerTable", "SourceTable"]
 
 _NAMED = ("sources", "pools", "caches", "alerters")
-_LONGEST_NAME = 64
-_ENVIRONMENT = {
-    "ARGUS_HOST": "host",
-    "QMT_DATA_AGENT_PORT": "port",
-    "ARGUS_PORT": "port",
-}
-_DEFAULT_TTL = "CACHE_TTL_DEFAULT"
-
-
-class PluginTable(BaseModel):
-    """A table that names a plugin; the keys that the core does not know are the plugin's."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    plugin: str = Field(description="Name of the plugin, as `argus plugins` lists it.")
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """The plugin's own keys, unchecked and with secrets not yet looked up."""
-        return dict(self.model_extra or {})
-
-
-class ServerTable(Table):
-    """Where Argus listens and where it keeps its state."""
-
-    host: str = Field(default="127.0.0.1", description="Address to listen on.")
-    port: int = Field(
-        default=8001, ge=0, le=65535, description="Port to listen on; 0 takes a free one."
-    )
-    data_dir: Path = Field(
-        default=Path("data"), description="Directory of state; relative to the file it stands in."
-    )
-
-    @property
-    def loopback(self) -> bool:
-        """True if only this machine can connect."""
-        try:
-            return ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
-
-
-class AuthTable(BaseModel):
-    """Which authenticators judge a request, in order; each may have a table of its own."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    plugins: tuple[str, ...] = Field(
-        default=("open",), min_length=1, description="Authenticator plugins, asked in this order."
-    )
-
-    def settings(self, name: str) -> dict[str, Any]:
-        """The table ``[auth.NAME]``, unchecked."""
-        return dict((self.model_extra or {}).get(name, {}))
-
-    @model_validator(mode="after")
-    def _only_named_tables(self) -> Self:
-        for key, value in (self.model_extra or {}).items():
-            if key not in self.plugins:
-                raise ValueError(unknown(key, ["plugins", *self.plugins]))
-            if not isinstance(value, dict):
-                raise ValueError(f"{key} must be a table, [auth.{key}]")  # noqa: TRY004 - pydantic's
-        return self
-
-
-class SourceTable(Isolation, PluginTable):
-    """One source: a vendor account, an SDK session."""
-
-    enabled: bool = Field(
-        default=True, description="False: the table is kept, the plugin not imported."
-    )
-    required: bool = Field(
-        default=True,
-        description="False: if it cannot start, Argus starts without it and shows it down.",
-    )
-
-
-class PoolTable(Table):
-    """Sources that can replace one another at once, and how to choose among them."""
-
-    sources: tuple[str, ...] = Field(min_length=1, description="Names of the member sources.")
-    balancer: str | None = Field(
-        default=None, description="Balancer plugin; needed where the pool has several members."
-    )
-    weights: dict[str, float] = Field(
-        default_factory=dict, description="Weight per member, 1 where absent."
-    )
-
-    @model_validator(mode="after")
-    def _sound(self) -> Self:
-        if len(set(self.sources)) != len(self.sources):
-            raise ValueError("a source stands twice in `sources`")
-        if len(self.sources) > 1 and self.balancer is None:
-            raise ValueError('several sources need a `balancer`, for example "round_robin"')
-        for name, weight in self.weights.items():
-            if name not in self.sources:
-                raise ValueError(f"`weights` speaks of {name!r}, which is not in `sources`")
-            if not 0 < weight <= 1000:  # noqa: PLR2004
-                raise ValueError(f"the weight of {name!r} must be more than 0, at most 1000")
-        return self
 
 
 class Config(Table):
@@ -145,15 +52,33 @@ class Config(Table):
     history: HistoryTable | None = None
     warmup: WarmupTable | None = None
     alerters: dict[str, PluginTable] = Field(default_factory=dict)
+    server_nodes: ServerNodesTable = Field(default_factory=ServerNodesTable)
+    server_nodes_key: Any = Field(default=None, repr=False)
+    """Where the key of ``server_nodes`` is looked up, as the file has it."""
+    pool_limits: PoolLimits = Field(default_factory=PoolLimits)
+    """The limits of a lone source, and of what a pool's own table leaves out."""
+    overrides: dict[str, Any] = Field(default_factory=dict)
+    """Keys of ``[server]`` that the command line set; they outlive a reload."""
+    path: Path | None = None
+    """The file that this was read from, None if it was made otherwise."""
+    inner: frozenset[str] = frozenset()
+    """Sources that are another process of this same Argus, of which no answer needs to tell."""
+    private_dir: Path | None = None
+    """Where one of several processes keeps its state apart; None: in the server's `data_dir`."""
     where: str = "plugins.toml"
     directory: Path = Path()
     environ: Mapping[str, str] = Field(default_factory=dict, repr=False)
 
     @classmethod
-    def load(cls, path: Path, environ: Mapping[str, str] = os.environ) -> Config:
-        """The configuration in a TOML file; :class:`ConfigError` says what is wrong with it."""
+    def load(
+        cls, path: Path, environ: Mapping[str, str] = os.environ, *, text: str | None = None
+    ) -> Config:
+        """The configuration in a TOML file; :class:`ConfigError` says what is wrong with it.
+
+        ``text`` is what stood in the file when it was read, if that has happened already.
+        """
         try:
-            table = tomllib.loads(path.read_text(encoding="utf-8"))
+            table = tomllib.loads(path.read_text(encoding="utf-8") if text is None else text)
         except FileNotFoundError:
             raise ConfigError(
                 "there is no configuration file",
@@ -171,7 +96,19 @@ class Config(Table):
             place = path.parent / config.history.path
             history = config.history.model_copy(update={"path": place})
             config = config.model_copy(update={"history": history})
-        return config.with_server(data_dir=path.parent / config.server.data_dir)
+        place = path.parent / config.server.data_dir
+        server = config.server.model_copy(update={"data_dir": place})
+        return config.model_copy(update={"server": server, "path": path})
+
+    def again(self) -> Config:
+        """The same file read anew, under the same command line and environment."""
+        if self.path is None:
+            raise ConfigError(
+                "there is no configuration file to read again",
+                where=self.where,
+                fix="start with `argus serve --config plugins.toml`",
+            )
+        return Config.load(self.path, self.environ).with_server(**self.overrides)
 
     @classmethod
     def parse(
@@ -186,15 +123,15 @@ class Config(Table):
         ``directory`` is where the relative paths of secret files start.
         """
         given = _tables(table, where)
-        server = dict(given.get("server", {}))
-        for variable, key in _ENVIRONMENT.items():
-            if environ.get(variable):
-                server[key] = environ[variable]
+        server = {**given.get("server", {}), **server_keys(environ)}
         config = cls(
             server=made(ServerTable, server, f"{where}, [server]"),
             auth=made(AuthTable, given.get("auth", {}), f"{where}, [auth]"),
             sources=_each(SourceTable, given, "sources", where),
-            pools=_each(PoolTable, given, "pools", where),
+            pools=_pools(given, environ, where),
+            pool_limits=PoolLimits(**pool_defaults(environ)),
+            server_nodes=_server_nodes(given, Secrets(environ, directory), where),
+            server_nodes_key=given.get("server_nodes", {}).get("key"),
             routes=Routes.parse(given.get("routes", {}), where),
             caches=_each(PluginTable, given, "caches", where),
             cache_rules=_cache_rules(given, environ, where),
@@ -211,7 +148,12 @@ class Config(Table):
         """The same configuration with some keys of ``[server]`` replaced."""
         given = {key: value for key, value in changes.items() if value is not None}
         server = made(ServerTable, {**self.server.model_dump(), **given}, "the command line")
-        return self.model_copy(update={"server": server})
+        return self.model_copy(update={"server": server, "overrides": {**self.overrides, **given}})
+
+    @property
+    def state_dir(self) -> Path:
+        """The directory of what this process keeps for itself, other than tiers and archive."""
+        return self.private_dir or self.server.data_dir
 
     @property
     def enabled(self) -> dict[str, SourceTable]:
@@ -224,7 +166,8 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 def _tables(table: Mapping[str, Any], where: str) -> dict[str, dict[str, Any]]:
     """The top level of the file, where each key is a table that the core knows."""
-    known = ["server", "auth", "routes", "cache_rules", "history", "warmup", *_NAMED]
+    known = ["server", "auth", "routes", "cache_rules", "history", "warmup"]
+    known += ["server_nodes", *_NAMED]
     for key in table:
         if key not in known:
             fix = "known tables: " + ", ".join(known)
@@ -238,9 +181,9 @@ def _each(
     """The tables ``[section.NAME]``, by name."""
     tables: dict[str, _Model] = {}
     for name, value in given.get(section, {}).items():
-        if trouble := _unfit(name):
+        if trouble := unfit(name):
             raise ConfigError(
-                f"the name {name[:_LONGEST_NAME]!r} {trouble}",
+                f"the name {name[:LONGEST_NAME]!r} {trouble}",
                 where=f"{where}, [{section}]",
                 fix="rename it: answers, logs and metrics carry this name",
             )
@@ -255,6 +198,32 @@ def _one(
     return made(kind, given[section], f"{where}, [{section}]") if section in given else None
 
 
+def _pools(
+    given: Mapping[str, dict[str, Any]], environ: Mapping[str, str], where: str
+) -> dict[str, PoolTable]:
+    """The tables ``[pools.NAME]``, by name, over the defaults of the environment."""
+    defaults = pool_defaults(environ)
+    if defaults:
+        where += f", with {pool_variables(environ)} of the environment"
+    merged: dict[str, Any] = dict(given.get("pools", {}))
+    for name, table in merged.items():
+        if isinstance(table, dict):
+            merged[name] = {**defaults, **cast("dict[str, Any]", table)}
+    return _each(PoolTable, {"pools": merged}, "pools", where)
+
+
+def _server_nodes(
+    given: Mapping[str, dict[str, Any]], secrets: Secrets, where: str
+) -> ServerNodesTable:
+    """The table without its key: a reference, which is looked up where a node is made."""
+    place = f"{where}, [server_nodes]"
+    table = dict(given.get("server_nodes", {}))
+    key = table.pop("key", None)
+    if not isinstance(key, dict | None):
+        secrets.looked_up({"key": key}, ServerNodesTable, place)  # says that it must be one
+    return made(ServerNodesTable, table, place)
+
+
 def _cache_rules(
     given: Mapping[str, dict[str, Any]], environ: Mapping[str, str], where: str
 ) -> dict[str, CacheRule]:
@@ -266,37 +235,11 @@ def _cache_rules(
             fix = "name a rule: " + ", ".join(DEFAULT_RULES)
             raise ConfigError(unknown(name, list(DEFAULT_RULES)), where=place, fix=fix)
         as_table(table, place)
-    merged = rules_of(tables, _default_ttl(environ))
+    merged = rules_of(tables, default_ttl(environ))
     return {
         name: made(CacheRule, table, f"{where}, [cache_rules.{name}]")
         for name, table in merged.items()
     }
-
-
-def _default_ttl(environ: Mapping[str, str]) -> float | None:
-    """The life of the latest data that the environment sets, if it does."""
-    given = environ.get(_DEFAULT_TTL)
-    if not given:
-        return None
-    rule = {**DEFAULT_RULES["LATEST_DATA"].model_dump(), "ttl": given}
-    try:
-        return made(CacheRule, rule, "the environment").ttl
-    except ConfigError as error:
-        raise ConfigError(
-            f"{_DEFAULT_TTL}={given!r}: " + error.message.removeprefix("ttl: "),
-            where="the environment",
-            fix=f"give seconds, such as {_DEFAULT_TTL}=3, or unset it",
-        ) from None
-
-
-def _unfit(name: str) -> str | None:
-    if not name.strip():
-        return "is empty"
-    if len(name) > _LONGEST_NAME:
-        return f"is longer than {_LONGEST_NAME} characters"
-    if any(unicodedata.category(c) in {"Cc", "Cf", "Cs", "Zl", "Zp"} for c in name):
-        return "holds a control character"
-    return None
 
 
 def _with_default_route(config: Config) -> Config:
@@ -305,7 +248,8 @@ def _with_default_route(config: Config) -> Config:
         return config
     pooled = {name for pool in config.pools.values() for name in pool.sources}
     order = (*config.pools, *(name for name in config.enabled if name not in pooled))
-    return config.model_copy(update={"routes": config.routes.model_copy(update={"default": order})})
+    routes = config.routes.model_copy(update={"default": order, "derived": True})
+    return config.model_copy(update={"routes": routes})
 
 
 def _checked(config: Config) -> Config:

@@ -11,7 +11,8 @@
     │   ├── Forbidden          403 FORBIDDEN
     │   ├── UnknownSymbol      404 NOT_FOUND
     │   ├── TooLarge           413 PAYLOAD_TOO_LARGE
-    │   └── NotOffered         501 NOT_SUPPORTED
+    │   ├── NotOffered         501 NOT_SUPPORTED
+    │   └── Loop               508 LOOP_DETECTED
     ├── SourceError            one source is at fault: the next one is asked, this one cools down
     │   ├── SourceUnavailable  refused, reset, 5xx
     │   ├── SourceTimeout      no answer within the attempt's time
@@ -24,6 +25,7 @@
     ├── GatewayError           every source that could answer has failed
     │   ├── AllSourcesFailed   503 SERVICE_UNAVAILABLE
     │   ├── NotReady           503 PREPARING
+    │   ├── Overloaded         503 SERVICE_UNAVAILABLE: refused before any work
     │   └── DeadlineExceeded   504 TIMEOUT
     ├── CacheError             a cache is at fault: logged, treated as a miss
     └── ConfigError            start-up stops and says what, where and how to mend it
@@ -105,6 +107,13 @@ class TooLarge(CallerError):
     status = 413
 
 
+class Loop(CallerError):
+    """The question has come back to a gateway that is asking it, or through too many of them."""
+
+    code = "LOOP_DETECTED"
+    status = 508
+
+
 class NotOffered(CallerError):
     """No source of the route can answer this kind of question.
 
@@ -124,6 +133,9 @@ class SourceError(ArgusError):
     ``whole_node``: the cool-down covers every dataset of the source, not only the one asked for.
     ``last_resort``: a cooling source may still be asked when no other is left.
     ``preparing``: no failure; the source is at work on the answer and keeps its good name.
+    ``blame``: false where nobody is at fault: no failure is counted and nothing cools down.
+    ``strain``: the source could not keep up, so its pool makes fewer calls at once.
+    ``unwell``: it counts against the node's health; many of them eject the node.
     """
 
     code = "SERVICE_UNAVAILABLE"
@@ -133,6 +145,9 @@ class SourceError(ArgusError):
     whole_node: ClassVar[bool] = False
     last_resort: ClassVar[bool] = True
     preparing: ClassVar[bool] = False
+    blame: ClassVar[bool] = True
+    strain: ClassVar[bool] = False
+    unwell: ClassVar[bool] = True
 
     def __init__(
         self, message: str, *, retry_after: float | None = None, details: Any = None
@@ -162,6 +177,7 @@ class SourceTimeout(SourceError):
     status = 504
     cool_down = 10.0
     whole_node = True
+    strain = True
 
 
 class Throttled(SourceError):
@@ -170,6 +186,8 @@ class Throttled(SourceError):
     code = "RATE_LIMIT_EXCEEDED"
     cool_down = 60.0
     last_resort = False
+    strain = True
+    unwell = False
 
 
 class PermissionDenied(SourceError):
@@ -178,6 +196,7 @@ class PermissionDenied(SourceError):
     code = "FORBIDDEN"
     cool_down = 3600.0
     last_resort = False
+    unwell = False
 
 
 class LoginFailed(SourceError):
@@ -198,6 +217,8 @@ class Preparing(SourceError):
     code = "PREPARING"
     cool_down = 5.0
     preparing = True
+    blame = False
+    unwell = False
 
 
 class BadData(SourceError):
@@ -215,6 +236,7 @@ class Disproved(BadData):
 
     cool_down = 600.0
     last_resort = False
+    unwell = False
 
 
 class GatewayError(ArgusError):
@@ -244,6 +266,10 @@ class NotReady(GatewayError):
     """No source has it yet, and one of them is fetching it: ask again after ``retry_after``."""
 
     code = "PREPARING"
+
+
+class Overloaded(GatewayError):
+    """Too many requests are under way already; ``retry_after`` says when to come again."""
 
 
 class DeadlineExceeded(GatewayError):

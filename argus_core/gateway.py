@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,31 +11,33 @@ from pathlib import Path
 from random import Random
 from types import TracebackType
 from typing import Any, Self
+from uuid import uuid4
 
 import polars as pl
 
-from argus_core.answers.answers import OFFLINE as OFFLINE_ANSWER
-from argus_core.assembly import assemble
+from argus_core.assembly import Parts
 from argus_core.checks import Check, check
 from argus_core.clock import Clock
 from argus_core.config import Config
+from argus_core.control.control import Control
+from argus_core.control.overlay import Report
+from argus_core.control.pools import Pools
+from argus_core.control.routes import RouteDesk
+from argus_core.control.sources import Switches
 from argus_core.errors import (
-    ArgusError,
     BadCredentials,
-    BadParameter,
     ConfigError,
     NotOffered,
-    PluginError,
 )
 from argus_core.extend.authenticator import Authenticator, Presented, Principal
 from argus_core.keeping import Keeping
-from argus_core.market import calendar, sectors
+from argus_core.lookups import Lookups
+from argus_core.market import calendar
 from argus_core.market.ranges import bounds
-from argus_core.model.answer import Answer, Provenance
+from argus_core.model.answer import Answer
 from argus_core.model.ask import Ask
 from argus_core.model.period import Period
 from argus_core.model.query import (
-    CalendarQuery,
     ChartPanelsQuery,
     DepthQuery,
     HistoryQuery,
@@ -45,10 +46,10 @@ from argus_core.model.query import (
     MainContractsQuery,
     Query,
     QuotesQuery,
-    SectorsQuery,
     TicksQuery,
 )
 from argus_core.model.records import Depth, Instrument, Quote, TradingDays
+from argus_core.model.request import refuse_loop, requesting
 from argus_core.model.symbol import Exchange, Symbol
 from argus_core.outcomes import Outcomes, identified
 from argus_core.plugins import offering
@@ -60,17 +61,6 @@ from argus_core.series import Series
 from argus_core.tables import HistoryTable
 from argus_core.telemetry.redact import Redactor
 from argus_core.warmup.run import Warmup
-
-log = logging.getLogger("argus")
-
-OFFLINE_CALENDAR = "exchange_calendars"
-"""What answers name as the source of trading dates that no configured source knew."""
-OFFLINE = "this gateway is offline"
-"""Why no source of an offline gateway is asked."""
-OPENING = 60.0
-"""Seconds that a source may take to open."""
-MEND = "mend the cause, or set `required = false` to start without it"
-"""What to do about a source that does not open and does not say so itself."""
 
 
 class Gateway:
@@ -92,15 +82,24 @@ class Gateway:
         self.clock = clock or Clock()
         self.offline = offline
         random = random or Random()
-        self._parts = assemble(config, clock=self.clock, random=random)
-        self._redactor = Redactor(self._parts.secrets)
-        self._router = Router(self._parts.routes, clock=self.clock, redactor=self._redactor)
+        self.control = Control(config, clock=self.clock, random=random, offline=offline)
+        self._redactor = self.control.redactor
+        self.id = uuid4().hex
+        self._router = Router(
+            self._parts.routes,
+            clock=self.clock,
+            redactor=self._redactor,
+            gateway=self.id,
+            merits=self._parts.merits,
+        )
         self._kept = Keeping(
             config, self._parts, self._router, clock=self.clock, random=random, offline=offline
         )
+        self.control.attach(self._router, self._kept.reconfigured)
         self._answers = self._kept.answers
         self._series = Series(self._kept.past, self._parts.nodes.values(), self.clock)
         self._outcomes = Outcomes(self._answers)
+        self._lookups = Lookups(self._answers, self.clock, offline=offline)
         self._renames = Renames(self._answers, self.clock)
         self.quality = Quality(
             self._parts.nodes,
@@ -110,6 +109,9 @@ class Gateway:
             archive=self._kept.archive,
         )
         self.cache = self._kept.desk
+        self.pools = Pools(self.control, self._kept.checks)
+        self.routes = RouteDesk(self.control)
+        self.switches = Switches(self.control)
         self.warmup = Warmup(
             self,
             nodes=self._parts.nodes.values(),
@@ -120,7 +122,6 @@ class Gateway:
             settle_hours=(config.history or HistoryTable()).settle_hours,
             lasting=self._kept.lasting,
         )
-        self._opened: list[Any] = []
         self._entered = False
         self.started: datetime | None = None
 
@@ -148,20 +149,17 @@ class Gateway:
         self._entered = True
         self.started = self.clock.now()
         try:
+            await self.control.restore()
             for level in self._kept.levels:
-                self._opened.append(level.cache)
-                await level.cache.open()
+                await self.control.opened.open(level.cache)
             await self._kept.open()
             # Building the offline calendar takes a second, which no request should wait for; it
             # changes the process' warning filters for that second, so no thread may do it.
             calendar.preload()
-            opening = [self._open(name) for name in self._parts.nodes]
-            # All of them end, well or badly, before anything is closed again.
-            ended = await asyncio.gather(*opening, return_exceptions=True)
-            for failure in filter(None, ended):
-                raise failure  # noqa: TRY301 - so that what did open is closed below
+            await self.control.open()
             warms = self.config.warmup is not None and not self.offline
-            self._kept.start(*([self.warmup.daily(self._kept.claim)] if warms else []))
+            daily = [self.warmup.daily(self._kept.claim)] if warms else []
+            self._kept.start(self.control.watch(), *daily)
         except BaseException:
             await self._close()
             raise
@@ -175,40 +173,10 @@ class Gateway:
     ) -> None:
         await self._close()
 
-    async def _open(self, name: str) -> None:
-        node = self._parts.nodes[name]
-        if self.offline:
-            node.down = OFFLINE
-        if node.down is not None:
-            return
-        self._opened.append(node.source)
-        try:
-            async with asyncio.timeout(OPENING):
-                await node.source.open()
-        except Exception as error:  # noqa: BLE001 - a plugin may raise anything
-            # A source that failed to open says why in its own words, which may hold a secret.
-            reason, fix = f"{type(error).__name__}: {error}", ""
-            if isinstance(error, ConfigError):
-                reason, fix = error.message, self._redactor.text(error.fix)
-            reason = self._redactor.foreign(reason)
-            if self.config.sources[name].required:
-                raise PluginError(
-                    f"source {name!r} cannot start: {reason}",
-                    where=f"{self.config.where}, [sources.{name}]",
-                    fix=fix or MEND,
-                ) from None
-            node.down = reason
-            self._parts.alerts.tell(name, "down", reason)
-
     async def _close(self) -> None:
         await self._kept.aclose()
         await self._parts.alerts.aclose()
-        while self._opened:
-            part = self._opened.pop()
-            try:
-                await part.close()
-            except Exception as error:  # noqa: BLE001 - the others must still be closed
-                log.warning("%s did not close: %s", part.name, type(error).__name__)
+        await self.control.aclose()
         self._entered = False
 
     # -- questions ----------------------------------------------------------------------------
@@ -219,6 +187,21 @@ class Gateway:
             return await self._answers.fetch(query, ask)
         except NotOffered as error:
             raise self._not_offered(query.dataset, error) from None
+
+    async def raw(self, query: Query, ask: Ask, via: tuple[str, ...] = ()) -> Answer[Any]:
+        """What :meth:`fetch` answers, bars and factors out of the archive where it holds them.
+
+        ``via`` are the ids of the gateways through which the question has come, the first asker
+        first. Raises :class:`Loop` if this one is among them.
+        """
+        refuse_loop(self.id, via)
+        # Only who asks gateways himself must tell apart whose question he joins: see Errand.
+        relays = any(node.source.relays for node in self._parts.nodes.values())
+        with requesting(via=via if relays else ()):
+            try:
+                return await self._kept.past.fetch(query, ask)
+            except NotOffered as error:
+                raise self._not_offered(query.dataset, error) from None
 
     async def quotes(self, symbols: tuple[Symbol, ...], ask: Ask) -> Answer[Quote]:
         """The latest quote of each symbol; a renamed one comes under its present code."""
@@ -286,53 +269,33 @@ class Gateway:
 
         Raises :class:`BeyondHorizon` if neither knows the whole range.
         """
-        query = CalendarQuery(exchanges=exchanges, start=start, end=end)
-        answer: Answer[Any] = Answer(data={}, errors={}, provenance={})
-        try:
-            answer = await self._answers.fetch(query, ask)
-        except ArgusError as error:
-            log.debug("no source answered calendar: %s", error.code)
-        missing = [exchange for exchange in exchanges if exchange not in answer.data]
-        if not missing:
-            return answer
-        now = self.clock.now()
-        dates = await asyncio.to_thread(calendar.session_dates, start, end)
-        days = TradingDays(dates=dates, known_through=calendar.horizon())
-        reason = OFFLINE_ANSWER if self.offline else None
-        origin = Provenance(source=OFFLINE_CALENDAR, fetched_at=now, fresh_until=now, reason=reason)
-        return replace(
-            answer,
-            data={**answer.data, **dict.fromkeys(missing, days)},
-            errors={},
-            provenance={**answer.provenance, **dict.fromkeys(missing, origin)},
-        )
+        return await self._lookups.trading_days(exchanges, start, end, ask)
 
     async def sector(self, name: str, ask: Ask) -> Answer[tuple[Symbol, ...]]:
         """The members of a sector: the vendor's own, else derived from the instrument table."""
         try:
-            answer = await self._answers.fetch(SectorsQuery(sectors=(name,)), ask)
-        except ArgusError as error:
-            log.debug("no source answered sectors: %s", error.code)
-        else:
-            if name in answer.data:
-                return answer
-        sector = sectors.SECTORS.get(name)
-        if sector is None:
-            raise BadParameter(
-                f"sector {name!r} is not known; canonical sectors: " + ", ".join(sectors.SECTORS)
-            )
-        tables = await self.fetch(ListingsQuery(exchanges=sector.exchanges), ask)
-        lost = [exchange for exchange in sector.exchanges if exchange not in tables.data]
-        if lost:
-            raise NotOffered(f"no source has the instrument table of {', '.join(lost)}")
-        listings = {Exchange(key): rows for key, rows in tables.data.items()}
-        members = sectors.members(name, listings, today=self.clock.now().date())
-        origin = next(iter(tables.provenance.values()))
-        return Answer(
-            data={name: members}, errors={}, provenance={name: origin}, traces=tables.traces
-        )
+            return await self._lookups.sector(name, ask)
+        except NotOffered as error:
+            raise self._not_offered(ListingsQuery.dataset, error) from None
 
     # -- operation ----------------------------------------------------------------------------
+
+    async def reload(self, config: Config) -> Report:
+        """Put another configuration into force between two requests, and tell what it changed.
+
+        Raises :class:`ConfigError` if it cannot be; then the present one goes on untouched.
+        """
+        report = await self.control.reload(config)
+        self.config = self.control.file
+        return report
+
+    async def reload_from_file(self) -> Report:
+        """The same with the file that this gateway was made from, read anew."""
+        return await self.reload(await asyncio.to_thread(self.config.again))
+
+    @property
+    def _parts(self) -> Parts:
+        return self.control.parts
 
     @property
     def authenticators(self) -> tuple[Authenticator, ...]:
@@ -372,7 +335,7 @@ class Gateway:
 
     def health(self) -> dict[str, str]:
         """Each source's name with healthy, degraded (cooling down, in quarantine) or down."""
-        words = {"up": "healthy", "down": "down"}
+        words = {"up": "healthy", "down": "down", "off": "down"}
         return {status.name: words.get(status.state, "degraded") for status in self.sources()}
 
     def _not_offered(self, dataset: str, error: NotOffered) -> NotOffered:

@@ -25,6 +25,7 @@ from argus_core.market.hours import moving
 from argus_core.model.symbol import Symbol
 from argus_core.past.past import Past
 from argus_core.quality.trusted import TrustedTiers
+from argus_core.routing.health.checks import Checks
 from argus_core.routing.router import Router
 from argus_core.tables import HistoryTable
 
@@ -79,7 +80,7 @@ class Keeping:
                 table=table,
                 offline=offline,
             )
-        self.asked = Asked(config.server.data_dir / FILE)
+        self.asked = Asked(config.state_dir / FILE)
         self._tally = Tally(accesses, self.asked)
         self.desk = CacheDesk(
             self.tiers,
@@ -91,8 +92,17 @@ class Keeping:
         )
         self._clock = clock
         self._verifies = table.verify and not offline
+        self.checks = Checks(
+            parts.nodes.values, interval=parts.routes.check_interval, clock=clock, random=random
+        )
+        self._watches = not offline
         self._me = uuid4().hex
         self._chores: list[asyncio.Task[None]] = []
+
+    def reconfigured(self, config: Config) -> None:
+        """Go by another configuration: other rules, other routes."""
+        self.rules.reconfigure(config.cache_rules)
+        self.tiers.rerouted()
 
     @property
     def lasting(self) -> tuple[str, ...]:
@@ -111,6 +121,8 @@ class Keeping:
         self._tally.start()
         loop = asyncio.get_running_loop()
         self._chores = [loop.create_task(chore) for chore in (*chores, self._purge())]
+        if self._watches:
+            self._chores.append(loop.create_task(self.checks.run()))
         if isinstance(self.past, Past) and self._verifies:
             self._chores.append(loop.create_task(self._verify(self.past)))
 

@@ -219,6 +219,19 @@ def offering(dataset: str) -> tuple[str, ...]:
     return tuple(sorted({p.name for p in _scanned(tuple(sys.path)) if dataset in p.offers}))
 
 
+def registering(kind: str) -> tuple[str, ...]:
+    """The names of the installed plugins that register a ``kind``, scanned once as well."""
+    return tuple(sorted({p.name for p in _scanned(tuple(sys.path)) if kind in p.kinds}))
+
+
+def registers(name: str, kind: str) -> bool:
+    """True if one installed plugin has this name and registers a ``kind``; it is not imported."""
+    try:
+        return kind in _read(_entry_point(name, "").module)[0]
+    except (PluginError, OSError, ImportError, SyntaxError, ValueError):
+        return False
+
+
 @functools.cache
 def _scanned(_path: tuple[str, ...]) -> tuple[Installed, ...]:
     return installed()

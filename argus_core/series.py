@@ -54,13 +54,12 @@ class Fetches(Protocol):
 
 
 class Series:
-    """Answers history queries from raw bars and factors."""
+    """Answers history queries from raw bars and factors; ``nodes`` are read at every question."""
 
     def __init__(self, answers: Fetches, nodes: Iterable[Node], clock: Clock) -> None:
         self._answers = answers
         self._clock = clock
-        periods = [n.source.periods for n in nodes if n.down is None and "bars" in n.offers]
-        self._periods: frozenset[Period] = frozenset().union(*periods)
+        self._nodes = nodes
 
     async def history(self, query: HistoryQuery, ask: Ask) -> Answer[pl.DataFrame]:
         """One finished frame per symbol that has bars in some source, also an empty one.
@@ -112,7 +111,8 @@ class Series:
         self, query: HistoryQuery, ask: Ask
     ) -> tuple[Answer[pl.DataFrame], dict[str, Period]]:
         """Raw series of the best period that each symbol's sources offer, and that period."""
-        offered = self._periods
+        nodes = [n for n in self._nodes if n.down is None and "bars" in n.offers]
+        offered = frozenset[Period]().union(*(n.source.periods for n in nodes))
         found: list[Answer[pl.DataFrame]] = []
         periods: dict[str, Period] = {}
         pending: tuple[Symbol, ...] = query.symbols

@@ -1,7 +1,9 @@
-"""The tables of plugins.toml: pools' limits and nodes, cache rules, the archive, warm-up."""
+"""The tables of plugins.toml: the server, pools, cache rules, the archive, warm-up."""
 
 from __future__ import annotations
 
+import unicodedata
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -14,6 +16,14 @@ from argus_core.model.period import Period
 RuleName = Literal["LATEST_DATA", "HISTORY_DATA", "BASIC_INFO"]
 Priority = Literal["high", "medium", "low"]
 
+LONGEST_NAME = 64
+"""Characters that the name of a source or a pool may have."""
+
+MOST_CALLS = 10_000
+"""The most calls at once that a pool may be given."""
+LONGEST_CALL = 600.0
+"""The most seconds that a pool may give a call."""
+
 _DAY = 86400.0
 _LONGEST = 366 * _DAY
 
@@ -24,18 +34,68 @@ class Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class ServerTable(Table):
+    """Where Argus listens and where it keeps its state."""
+
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(
+        default=8001, ge=0, le=65535, description="Port to listen on; 0 takes a free one."
+    )
+    data_dir: Path = Field(
+        default=Path("data"), description="Directory of state; relative to the file it stands in."
+    )
+    max_in_flight: int = Field(
+        default=512,
+        ge=1,
+        le=100_000,
+        description="Data requests that are answered at once; one more gets 503 and `Retry-After`.",
+    )
+    workers: int = Field(
+        default=0,
+        ge=0,
+        le=256,
+        description="Edge processes in front of one agent that holds all sessions; 0: one process.",
+    )
+    drain_wait: float = Field(
+        default=0.0,
+        ge=0,
+        le=600,
+        allow_inf_nan=False,
+        description="Seconds for which requests are still taken after the signal to stop, while "
+        "readiness is off already; load balancers need a few.",
+    )
+    drain_seconds: float = Field(
+        default=10.0,
+        gt=0,
+        le=600,
+        allow_inf_nan=False,
+        description="The most seconds that requests under way get to end after that.",
+    )
+
+    @property
+    def loopback(self) -> bool:
+        """True if only this machine can connect."""
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+
 class PoolLimits(Table):
     """How many calls a pool makes at once, and how that number follows the load."""
 
-    min_size: int = Field(default=1, ge=1, le=10_000, description="The fewest calls at once.")
-    max_size: int = Field(default=64, ge=1, le=10_000, description="The most calls at once.")
+    min_size: int = Field(default=1, ge=1, le=MOST_CALLS, description="The fewest calls at once.")
+    max_size: int = Field(default=64, ge=1, le=MOST_CALLS, description="The most calls at once.")
     initial_size: int | None = Field(
-        default=None, ge=1, le=10_000, description="How many to begin with; `max_size` if absent."
+        default=None,
+        ge=1,
+        le=MOST_CALLS,
+        description="How many to begin with; `max_size` if absent.",
     )
     timeout: float = Field(
         default=30.0,
         gt=0,
-        le=600,
+        le=LONGEST_CALL,
         allow_inf_nan=False,
         description="The most seconds that one call may take, if the deadline allows as many.",
     )
@@ -86,6 +146,20 @@ class PoolLimits(Table):
             raise ValueError(f"initial_size {begin} lies outside of min_size and max_size")
         return self
 
+    def fixed(self, size: int) -> Self:
+        """The limits of a lone source that takes so many calls at once: no more, no fewer.
+
+        Only how many may wait is taken over. A call may take as long as its deadline allows.
+        """
+        size = min(max(size, 1), MOST_CALLS)
+        return type(self)(
+            min_size=size,
+            max_size=size,
+            timeout=LONGEST_CALL,
+            auto_scale=False,
+            max_waiting=self.max_waiting,
+        )
+
     @property
     def first_size(self) -> int:
         """The size to begin with."""
@@ -102,6 +176,11 @@ class ServerNodesTable(Table):
     )
     key: SecretStr | None = Field(
         default=None, description="The API key that these nodes ask for, if they ask for one."
+    )
+    https: bool = Field(default=False, description="Whether they are asked over https.")
+    allow_http: bool = Field(
+        default=False,
+        description="Whether the key may travel unencrypted to another machine.",
     )
 
 
@@ -233,3 +312,14 @@ def rules_of(given: dict[str, dict[str, Any]], ttl: float | None) -> dict[str, d
     for name, table in given.items():
         merged[name] = {**merged.get(name, {}), **table}
     return merged
+
+
+def unfit(name: str) -> str | None:
+    """The end of a sentence about a name that no source or pool may have; None if it may."""
+    if not name.strip():
+        return "is empty"
+    if len(name) > LONGEST_NAME:
+        return f"is longer than {LONGEST_NAME} characters"
+    if any(unicodedata.category(c) in {"Cc", "Cf", "Cs", "Zl", "Zp"} for c in name):
+        return "holds a control character"
+    return None

@@ -324,7 +324,8 @@ def error_table() -> Iterator[str]:
     )
     for cls in _tree(errors.CallerError):
         yield _row(cls)
-    for cls in (errors.AllSourcesFailed, errors.NotReady, errors.DeadlineExceeded):
+    answered = (errors.AllSourcesFailed, errors.Overloaded, errors.NotReady)
+    for cls in (*answered, errors.DeadlineExceeded):
         yield _row(cls)
     yield (
         f"| `{errors.CacheError.code}` | {errors.CacheError.status} | "

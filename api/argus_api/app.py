@@ -7,9 +7,11 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from argus_api import legacy, system, v1
+from argus_api import legacy, lifecycle, system, v1
 from argus_api.docs import add_docs
 from argus_api.errors import add_error_handlers
+from argus_api.lifecycle import Farewell, Lifecycle
+from argus_api.load import Load
 from argus_api.middleware import Compression, Surroundings
 from argus_api.openapi import DESCRIPTION, TAGS, DescribedApp
 from argus_core import __version__
@@ -19,11 +21,16 @@ LARGEST_BODY = 1024 * 1024
 
 
 def create_app(gateway: Gateway) -> FastAPI:
-    """The application that answers from ``gateway``, which it opens and closes with itself."""
+    """The application that answers from ``gateway``, which it opens and closes with itself.
+
+    Its ``state.lifecycle`` is for the server around it, which tells it when to drain.
+    """
+    life = Lifecycle()
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncGenerator[None, None]:
         async with gateway:
+            life.begin()
             yield
 
     app = DescribedApp(
@@ -39,12 +46,16 @@ def create_app(gateway: Gateway) -> FastAPI:
         max_body_size=LARGEST_BODY,
     )
     app.state.gateway = gateway
+    app.state.lifecycle = life
     # The last one added is the outermost.
     app.add_middleware(Compression)
+    app.add_middleware(Load, gateway=gateway)
     app.add_middleware(Surroundings, clock=gateway.clock)
+    app.add_middleware(Farewell, lifecycle=life)
     add_error_handlers(app)
     add_docs(app)
     app.include_router(v1.router)
     app.include_router(system.router)
+    app.include_router(lifecycle.router)
     app.include_router(legacy.router)
     return app

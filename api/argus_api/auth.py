@@ -8,9 +8,12 @@ from starlette.requests import Request
 from argus_api.terms import gateway_of
 from argus_core import BadCredentials, BadParameter, Presented, Principal
 from argus_core.errors import Forbidden
+from argus_core.model.request import amend
 
 DATA = "data"
 MANAGE = "manage"
+VOUCHED = "argus.vouched"
+"""The key of an ASGI scope under which stands who asks, where another process has judged it."""
 
 SECURITY_SCHEMES = {
     "ApiKey": {
@@ -49,15 +52,24 @@ async def operates(request: Request) -> None:
     await _has(MANAGE, request)
 
 
-async def _has(scope: str, request: Request) -> None:
+async def asker_of(request: Request) -> Principal:
+    """Who asks, whatever they may do; raises as :func:`reads_data` does for who is nobody."""
     _refuse_keys_in_url(request)
-    principal = await _principal(request)
+    return await _principal(request)
+
+
+async def _has(scope: str, request: Request) -> None:
+    principal = await asker_of(request)
     if scope not in principal.scopes:
         raise Forbidden(f"this needs the scope {scope!r}", details={"scope": scope})
+    amend(client=principal.id)
 
 
 async def _principal(request: Request) -> Principal:
     """Who asks. Only who shows nothing learns more from a refusal: where to put a key."""
+    vouched: Principal | None = request.scope.get(VOUCHED)
+    if vouched is not None:
+        return vouched
     presented = _presented(request)
     try:
         return await gateway_of(request).authenticate(presented)

@@ -51,7 +51,8 @@ class Reply:
 
     def meta(self) -> dict[str, Any]:
         """The ``meta`` object of this answer."""
-        return meta_of(self.answer, self.ask, gateway_of(self.request).clock.now())
+        gateway = gateway_of(self.request)
+        return meta_of(self.answer, self.ask, gateway.clock.now(), inner=gateway.config.inner)
 
     def enveloped(
         self,

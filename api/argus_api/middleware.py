@@ -101,7 +101,8 @@ class Compression(GZipMiddleware):
     """Gzip for clients that take it; a refusal (``gzip;q=0``) counts, Parquet stays as it is."""
 
     def __init__(self, app: ASGIApp) -> None:
-        excluded = (*DEFAULT_EXCLUDED_CONTENT_TYPES, "application/vnd.apache.parquet")
+        packed = ("application/vnd.apache.parquet", "application/vnd.argus.frames")
+        excluded = (*DEFAULT_EXCLUDED_CONTENT_TYPES, *packed)
         # Level 9 costs several times the time of 5 for a few percent of size.
         super().__init__(app, minimum_size=1000, compresslevel=5, exclude_content_types=excluded)
 

@@ -16,6 +16,9 @@ from argus_api.schemas import ErrorBody
 TAGS = [
     {"name": "market_data", "description": "Quotes, depth, bars, instruments, calendars, sectors."},
     {"name": "cache", "description": "What the caches hold and by which rules; scope `manage`."},
+    {"name": "datasets", "description": "Raw values with their origins, for another gateway."},
+    {"name": "connection_pool", "description": "Pools at run time; scope `manage`."},
+    {"name": "admin", "description": "Routes, switches of sources, reloads; scope `manage`."},
     {"name": "system", "description": "Health and sources."},
     {"name": "legacy", "description": "The older dialect: no envelope, Beijing time."},
 ]
@@ -42,13 +45,15 @@ _ERRORS: Mapping[int, str] = {
     400: "A parameter is missing, unknown or has a value that cannot be used.",
     401: "Credentials are absent or not valid.",
     403: "The credentials do not allow this.",
-    404: "No asked symbol exists.",
+    404: "No asked symbol exists, or nothing of this name.",
     406: "Accept names no format of this path.",
+    409: "It does not go together with what is in force; the message says what stands in it.",
     413: "More was asked for than one request may.",
     500: "A cache or the archive failed.",
     501: "No configured source offers this.",
     503: "Every source that could answer has failed; Retry-After says when to try again.",
     504: "No source answered within the deadline.",
+    508: "The question has come back to a gateway that is asking it, or through too many.",
 }
 _ALWAYS = (400, 401, 403)
 _HEADERS: tuple[dict[str, Any], ...] = (
@@ -58,6 +63,17 @@ _HEADERS: tuple[dict[str, Any], ...] = (
         "required": False,
         "description": "Seconds that the answer may take.",
         "schema": {"type": "number", "exclusiveMinimum": 0, "maximum": 60},
+    },
+    {
+        "name": "X-Argus-Priority",
+        "in": "header",
+        "required": False,
+        "description": "How urgent it is; what is less so gives way where there is too much.",
+        "schema": {
+            "type": "string",
+            "enum": ["interactive", "batch", "warmup"],
+            "default": "interactive",
+        },
     },
     {
         "name": "If-None-Match",
@@ -74,6 +90,27 @@ _HEADERS: tuple[dict[str, Any], ...] = (
         "schema": {"type": "string", "pattern": "^[A-Za-z0-9._~+/=-]{1,128}$"},
     },
 )
+
+
+_VIA: dict[str, Any] = {
+    "name": "X-Argus-Via",
+    "in": "header",
+    "required": False,
+    "description": "The ids of the gateways through which the question has come, in order.",
+    "schema": {"type": "string", "pattern": "^[A-Za-z0-9]{1,64}(, ?[A-Za-z0-9]{1,64})*$"},
+}
+"""What gateways tell one another so that no question goes in a circle."""
+
+
+def forwarded(schemas: Mapping[str, Any]) -> dict[str, Any]:
+    """The ``openapi_extra`` of a route whose body is a question of another gateway."""
+    body = {"anyOf": [{"title": name, **schema} for name, schema in schemas.items()]}
+    parameters = [dict(header) for header in (*_HEADERS, _VIA) if header["name"] != "If-None-Match"]
+    return {
+        "parameters": parameters,
+        "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
+        "security": EITHER_SCHEME,
+    }
 
 
 def _answered(about: str, kind: str = "string", example: Any = None) -> dict[str, Any]:
@@ -134,10 +171,15 @@ def responses(
     return {200: answered, 304: known, **_failures(*failing)}
 
 
-def plain_responses(body: type[BaseModel], *failing: int) -> dict[int | str, dict[str, Any]]:
-    """The ``responses`` of a route that tells of Argus itself and not of a market."""
+def plain_responses(
+    body: type[BaseModel], *failing: int, media_types: tuple[str, ...] = ()
+) -> dict[int | str, dict[str, Any]]:
+    """The ``responses`` of a route that tells of Argus itself, or tells another Argus."""
     headers = _headers("X-Request-ID")
     answered = {"model": body, "description": body.__doc__, "headers": headers}
+    if media_types:
+        binary = {"schema": {"type": "string", "format": "binary"}}
+        answered["content"] = dict.fromkeys(media_types, binary)
     return {200: answered, **_failures(*failing)}
 
 
@@ -156,5 +198,7 @@ def _failed(status: int) -> dict[str, Any]:
 
 ASKING = (404, 413, 501, 503, 504)
 """What can go wrong where symbols are asked for."""
+FORWARDING = (508,)
+"""What can go wrong besides where gateways ask gateways."""
 LOOKING_UP = (501, 503, 504)
 """What can go wrong where they are not."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote as percent_encoded
@@ -32,16 +32,19 @@ def headers_of(answer: Answer[Any], ask: Ask, now: datetime, *, caching: bool) -
     }
 
 
-def meta_of(answer: Answer[Any], ask: Ask, now: datetime) -> dict[str, Any]:
-    """The ``meta`` object of the v1 envelope."""
+def meta_of(
+    answer: Answer[Any], ask: Ask, now: datetime, *, inner: Collection[str] = ()
+) -> dict[str, Any]:
+    """The ``meta`` object of the v1 envelope; sources that are ``inner`` are no hop to tell of."""
     meta: dict[str, Any] = {}
     sources = answer.sources
     if len(sources) > 1:
         meta["sources"] = {str(key): p.giver for key, p in answer.provenance.items()}
     else:
         meta["source"] = sources[0] if sources else None
-    if answer.via:
-        meta["via"] = list(answer.via)
+    via = [name for name in answer.via if name not in inner]
+    if via:
+        meta["via"] = via
     meta["as_of"] = instant(answer.as_of)
     meta["stale"] = answer.stale
     if answer.reason is not None:

@@ -18,6 +18,7 @@ from argus_core.errors import TooLarge
 from argus_core.gateway import Gateway
 from argus_core.model.answer import Failure
 from argus_core.model.ask import Ask, Deadline
+from argus_core.model.request import amend
 
 LONGEST_DEADLINE = 60.0
 LATEST_SECONDS = 3.0
@@ -44,8 +45,10 @@ def ask_of(request: Request, values: Values, seconds: float) -> Ask:
     clock = gateway_of(request).clock
     started: float = request.scope["argus.started"]
     at = started + _deadline_seconds(request, seconds)
+    deadline = Deadline(at=at, clock=clock, started=started)
+    amend(deadline=deadline)
     return Ask(
-        deadline=Deadline(at=at, clock=clock, started=started),
+        deadline=deadline,
         use_cache=values[USE_CACHE],
         max_staleness=values[MAX_STALENESS],
         trace_id=request_id_of(request),

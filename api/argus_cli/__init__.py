@@ -14,6 +14,7 @@ from argus_cli.keys import keys
 from argus_cli.plugin import plugin
 from argus_cli.plugins import plugins
 from argus_cli.reconcile import reconcile
+from argus_cli.reload import reload
 from argus_cli.serve import serve
 
 app = typer.Typer(
@@ -29,6 +30,7 @@ app.command()(demo)
 app.command()(check)
 app.command()(plugins)
 app.command()(reconcile)
+app.command()(reload)
 app.add_typer(cache)
 app.add_typer(history)
 app.add_typer(keys)

@@ -21,11 +21,15 @@ class QuerySecrets(logging.Filter):
         return True
 
 
-def configuration(known_secrets: logging.Filter, *, access_log: bool) -> dict[str, Any]:
+def configuration(
+    known_secrets: logging.Filter, *, access_log: bool, process: str = ""
+) -> dict[str, Any]:
     """A logging configuration for ``dictConfig``; every line passes both filters.
 
-    uvicorn's own news (started, shutting down …) is left out: the command line tells it better.
+    ``process`` stands in each line where there are several. uvicorn's own news (started, shutting
+    down …) is left out: the command line tells it better.
     """
+    who = f" [{process}]" if process else ""
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -33,7 +37,7 @@ def configuration(known_secrets: logging.Filter, *, access_log: bool) -> dict[st
             "known": {"()": lambda: known_secrets},
             "named": {"()": QuerySecrets},
         },
-        "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+        "formatters": {"line": {"format": f"%(asctime)s %(levelname)s{who} %(name)s: %(message)s"}},
         "handlers": {
             "stderr": {
                 "class": "logging.StreamHandler",

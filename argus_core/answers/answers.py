@@ -29,6 +29,7 @@ from argus_core.errors import AllSourcesFailed, DeadlineExceeded
 from argus_core.model.answer import UNHEARD, Answer, Found, Provenance
 from argus_core.model.ask import Ask, Deadline
 from argus_core.model.query import Query
+from argus_core.model.request import asking
 from argus_core.routing.router import Router
 
 MARGIN = 0.05
@@ -84,10 +85,11 @@ class Answers:
             since = None if ask.use_cache else self._clock.now()
             errand = Errand(ask.deadline, only, shelf, since)
             kept = tuple(draft.data)
-            await self._all_from_flights(draft, missing, errand)
-            outlived = self._outlived(draft, kept, ask) if kept else []
-            if outlived:
-                await self._all_from_flights(draft, outlived, errand)
+            with asking(ask):
+                await self._all_from_flights(draft, missing, errand)
+                outlived = self._outlived(draft, kept, ask) if kept else []
+                if outlived:
+                    await self._all_from_flights(draft, outlived, errand)
         if stale:
             self._fall_back(draft, stale, ask)
         return draft.finished()

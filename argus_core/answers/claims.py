@@ -22,6 +22,7 @@ from argus_core.errors import (
     DeadlineExceeded,
     NotOffered,
     NotReady,
+    Overloaded,
 )
 from argus_core.extend.cache import Lease
 from argus_core.model.answer import Failure, Found, Provenance, Trace
@@ -45,7 +46,8 @@ Fetch = Callable[[Query], Awaitable[Landing]]
 Look = Callable[[Query], Awaitable[Mapping[str, tuple[Found, Provenance]]]]
 
 _ERRORS: Mapping[str, type[ArgusError]] = {
-    cls.__name__: cls for cls in (AllSourcesFailed, DeadlineExceeded, NotReady, NotOffered)
+    cls.__name__: cls
+    for cls in (AllSourcesFailed, Overloaded, DeadlineExceeded, NotReady, NotOffered)
 }
 
 

@@ -10,6 +10,7 @@ from argus_core.answers.shelf import Shelf
 from argus_core.caching.tiers import keys_of
 from argus_core.model.ask import Deadline
 from argus_core.model.query import Query
+from argus_core.model.request import current_request
 
 Only = frozenset[str] | None
 """The names of the sources that may answer; ``None`` for all of the route."""
@@ -28,13 +29,16 @@ class Errand:
     def texts(self, query: Query) -> dict[str, str]:
         """The query's keys by the texts under which flights and leases know them.
 
-        Who may be asked, and where the catch goes, is part of what a flight is.
+        Who may be asked, and where the catch goes, is part of what a flight is; so is through
+        which gateways the question came, or two of them would each join what the other waits for.
         """
         texts = keys_of(query)
-        if self.only is None and self.shelf is None:
+        via = current_request().via
+        if self.only is None and self.shelf is None and not via:
             return texts
         names = ",".join(sorted(self.only or ()))
-        mark = f"@{names}" + ("|archive" if self.shelf is not None else "")
+        place = "|archive" if self.shelf is not None else ""
+        mark = "".join((f"@{names}", place, *(f"<{gateway}" for gateway in via)))
         return {text + mark: key for text, key in texts.items()}
 
     def new(self, fetched_at: datetime) -> bool:

@@ -41,6 +41,8 @@ class Clearing:
         self._forget = forget
         self._news = News(levels, self._cleared_elsewhere, self._missed_news)
         self._chores: set[asyncio.Task[Any]] = set()
+        self.listeners: list[Callable[[Sequence[str]], None]] = []
+        """Told of the prefixes of what was cleared elsewhere, once it is gone from here too."""
 
     def start(self) -> None:
         """Begin to hear what other processes clear."""
@@ -63,6 +65,11 @@ class Clearing:
         await self._news.tell(prefixes, label)
         return gone[::-1]
 
+    async def forget(self, prefixes: Sequence[str]) -> None:
+        """Remove what stands under these prefixes here, and tell nobody."""
+        for level in reversed(self._levels):
+            await self._clear(level, prefixes)
+
     async def purge(self) -> list[Cleared]:
         """What had expired and went, level by level."""
         return [await _removed(level, level.cache.purge) for level in self._levels]
@@ -81,20 +88,25 @@ class Clearing:
         return await _removed(level, all_of_them)
 
     def _cleared_elsewhere(self, prefixes: Sequence[str], label: str | None) -> None:
-        for level in self._levels:
-            if label in (None, level.label) and not level.cache.speaks():
-                self._chore(level, prefixes)
+        self._follow(
+            [n for n in self._levels if label in (None, n.label) and not n.cache.speaks()], prefixes
+        )
 
     def _missed_news(self) -> None:
         """Forget what this process alone keeps: what others cleared meanwhile is not known."""
-        for level in self._levels:
-            if not level.cache.speaks() and not level.cache.persistent:
-                self._chore(level, [f"{name}:" for name in RULE_OF])
+        own = [n for n in self._levels if not n.cache.speaks() and not n.cache.persistent]
+        self._follow(own, [f"{name}:" for name in RULE_OF])
 
-    def _chore(self, level: Level, prefixes: Sequence[str]) -> None:
-        task = asyncio.get_running_loop().create_task(self._clear(level, prefixes))
+    def _follow(self, levels: Sequence[Level], prefixes: Sequence[str]) -> None:
+        task = asyncio.get_running_loop().create_task(self._followed(levels, prefixes))
         self._chores.add(task)
         task.add_done_callback(self._chores.discard)
+
+    async def _followed(self, levels: Sequence[Level], prefixes: Sequence[str]) -> None:
+        """Clear the levels, and only then tell those who fill themselves from here."""
+        await asyncio.gather(*(self._clear(level, prefixes) for level in levels))
+        for listener in self.listeners:
+            listener(prefixes)
 
 
 async def _removed(level: Level, remove: Callable[[], Awaitable[tuple[int, int]]]) -> Cleared:

@@ -34,6 +34,10 @@ class Decoder:
         self._memo = Memo()
         self.find = self._memo.find
 
+    def forget(self) -> None:
+        """Judge and decode everything anew, because other sources may be believed now."""
+        self._memo.clear()
+
     def decoded(self, query: Query, text: str, key: str, data: bytes, tier: str) -> Hit | None:
         """What ``data`` says of ``key``; None if it is damaged or not to be believed."""
         entry = Entry.unpack(data, text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from argus_core.caching.accesses import Accesses
@@ -150,6 +150,14 @@ class CacheDesk:
                 details={"levels": gone.levels},
             )
         return gone
+
+    async def forget(self, prefixes: Sequence[str]) -> None:
+        """Remove what stands under these prefixes, because a process behind this one did."""
+        await self._tiers.forget(prefixes)
+
+    def on_news(self, listener: Callable[[Sequence[str]], None]) -> None:
+        """Call ``listener`` with the prefixes of what other processes say that they cleared."""
+        self._tiers.on_news(listener)
 
     async def optimise(self) -> Optimised:
         """What was changed about the rules, after the recent questions were replayed.

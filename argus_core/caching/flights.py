@@ -18,7 +18,8 @@ class Flights(Generic[K, R]):
     """Fetches under way, by key. One flight may carry many keys; a key is in one at most.
 
     A flight is a task of its own: a waiter who leaves harms nobody. Its failure is everybody's
-    who waits, and is forgotten with it, so the next asker tries again.
+    who waits, and is forgotten with it, so the next asker tries again. What the context says of
+    the request (who asks, how urgently, see ``current_request``) is what it says of the first one.
     """
 
     def __init__(self) -> None:

@@ -52,6 +52,11 @@ class Memo:
             self._known.move_to_end(key)
         return known[1]
 
+    def clear(self) -> None:
+        """Forget everything."""
+        self._known.clear()
+        self._size = 0
+
     def keep(self, key: str, data: bytes, hit: Hit) -> None:
         """Remember what these bytes mean, as long as there is room."""
         before = self._known.pop(key, None)

@@ -75,6 +75,12 @@ class Rules:
         self._current[name] = changed
         return changed
 
+    def reconfigure(self, configured: Mapping[str, CacheRule]) -> None:
+        """Go by another plugins.toml; a rule that it leaves as it was stays as it is here."""
+        before, self._configured = self._configured, {**DEFAULT_RULES, **configured}
+        changed = {n: rule for n, rule in self._configured.items() if rule != before.get(n)}
+        self._current.update(changed)
+
     def _unknown(self, name: str) -> BadParameter:
         known = ", ".join(self._current)
         hint = nearest(name, self._current)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
@@ -205,6 +205,10 @@ class Tiers:
             self._decoder.keep(text, data, hit)
         return hit
 
+    def forget_meanings(self) -> None:
+        """Have every entry judged anew at its next use."""
+        self._decoder.forget()
+
     def believes(self, query: Query, key: str, entry: Entry) -> bool:  # noqa: ARG002 - as said
         """Whether an entry may be used here; those who know the sources ask more of it."""
         return True
@@ -330,6 +334,14 @@ class Tiers:
     async def purge(self) -> list[Cleared]:
         """What had expired and went, level by level."""
         return await self._clearing.purge()
+
+    async def forget(self, prefixes: Sequence[str]) -> None:
+        """Remove what stands under these prefixes, because another process says so."""
+        await self._clearing.forget(prefixes)
+
+    def on_news(self, listener: Callable[[Sequence[str]], None]) -> None:
+        """Call ``listener`` with the prefixes of what other processes say that they cleared."""
+        self._clearing.listeners.append(listener)
 
     def _forget(self, prefixes: Sequence[str]) -> None:
         for kept in self._kept.values():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from argus_core.errors import NotOffered, SourceError
@@ -15,8 +16,10 @@ class Relayed:
     """An answer with the origin of each value in it.
 
     ``reply`` is what the method would return by itself, in canonical units; ``origins`` and
-    ``failures`` are by key. A key that failed over there is not absent: it is asked of the next
-    source, and the failure is nobody's fault here. ``steps`` go to ``explain``.
+    ``failures`` are by key. A key with an origin and no value is one that the source over there
+    does not have. One that failed is not absent: it is asked of the next source, and the failure
+    is nobody's fault here. ``steps`` go to ``explain``; ``now`` is the instant of the answer by
+    the other gateway's clock, which decides what is final in it.
     """
 
     reply: Any
@@ -25,3 +28,4 @@ class Relayed:
         default_factory=dict[str, "SourceError | NotOffered"]
     )
     steps: tuple[str, ...] = ()
+    now: datetime | None = None

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from argus_core.clock import Clock
 from argus_core.errors import NotOffered
 from argus_core.extend.jobs import Jobs
+from argus_core.extend.quota import Allowance, Charge, Meter
 from argus_core.extend.units import Units
 from argus_core.model.period import Period
 from argus_core.model.query import (
@@ -21,6 +22,7 @@ from argus_core.model.query import (
     InstrumentsQuery,
     ListingsQuery,
     MainContractsQuery,
+    Query,
     QuotesQuery,
     SectorsQuery,
     TicksQuery,
@@ -72,7 +74,7 @@ class Source:
     is not overridden is not offered. A plain method runs in a thread and may block. Leave out
     what the vendor does not have: a symbol that is missing from the answer is asked of the next
     source. Raise a :class:`SourceError` where the vendor fails, :class:`NotOffered` where the
-    question is beyond it; any other exception counts as :class:`SourceUnavailable`.
+    question is beyond it or at fault; any other exception counts as :class:`SourceUnavailable`.
 
     The class attributes are facts about the vendor. The core uses them to scale units, shift bar
     labels, split long symbol lists and limit concurrency, so a plugin does none of that itself.
@@ -99,10 +101,16 @@ class Source:
     calls_per_minute: int | None = None
     """The most calls a minute that the account allows; None where the vendor states none.
 
-    An instance may take it from its settings. Warm-up keeps it.
+    An instance may take it from its settings. The core keeps it; see :meth:`charges` for a vendor
+    that counts its interfaces apart.
     """
     simulated: bool = False
     """True if the data are invented; such a source never shares a route with a live one."""
+    as_told: bool = False
+    """True if what the source passes on says itself whether it is invented; it then shares a
+    route only with its like."""
+    datasets: frozenset[str] | None = None
+    """What an instance offers where that is less than its class does; it may learn it late."""
     relays: ClassVar[bool] = False
     """True if the source is another gateway: it answers with :class:`Relayed`, and what that says
     of a value's origin counts instead of what the class says."""
@@ -119,13 +127,22 @@ class Source:
         """The lane for work that outlives a request, such as a vendor's long downloads."""
 
     async def open(self) -> None:
-        """Return when the source is ready; called once, before any question."""
+        """Return when the source is ready; called once, before any question.
+
+        After a failure :meth:`close` and this are called again, with growing pauses, where the
+        configuration does not require the source.
+        """
 
     async def close(self) -> None:
         """Release everything; safe to call twice and after a failed :meth:`open`."""
 
     async def ping(self) -> None:
-        """Return if the vendor answers a cheap question, else raise a :class:`SourceError`."""
+        """Return if the vendor answers a cheap question, else raise a :class:`SourceError`.
+
+        A source that overrides it is asked now and then while no request shows how it is, within
+        3 s, so that no request has to find out. Where ``calls_per_minute`` is stated it is asked
+        only to find out whether the source is back.
+        """
 
     def report(self) -> Mapping[str, str | int | float | bool | None]:
         """What operators should see of the session: versions, quota, logins. Must not block."""
@@ -134,9 +151,35 @@ class Source:
     def calls_made(self) -> int | None:
         """How often the vendor has been called so far, as it counts; None: once a question.
 
-        Override it where one question may take several calls, so that warm-up can keep the pace.
+        Override it where one question may take several calls, so that the pace can be kept.
         """
         return None
+
+    def charges(self, query: Query) -> Iterable[Charge]:
+        """What a question takes of which of the vendor's allowances, at most as far as is known.
+
+        By default one call of ``calls_per_minute``, and nothing where that is not stated. A
+        question that takes something is counted, waits for its turn where the allowance is used
+        up, and is merged with others that wait too. Derive it from ``settings`` and the class
+        alone: where the source runs in a worker, it is asked on the gateway's side.
+        """
+        if self.calls_per_minute is None:
+            return ()
+        return (Charge(allowance=Allowance(calls_per_minute=self.calls_per_minute)),)
+
+    def meters(self) -> Iterable[Meter]:
+        """What the counters of the vendor, or of this plugin, show now. Must not block.
+
+        By default what :meth:`calls_made` says. What no meter shows is counted by the charges.
+        """
+        made = self.calls_made()
+        return () if made is None else (Meter(used=made),)
+
+    @property
+    def metered(self) -> bool:
+        """True if each call spends what the account is allowed, so none is made for nothing."""
+        counted = type(self).charges is not Source.charges
+        return counted or self.calls_per_minute is not None
 
     def quotes(self, query: QuotesQuery) -> Iterable[Quote] | Awaitable[Iterable[Quote]]:
         """The latest quote of each symbol. Volumes and turnovers in the vendor's units."""

@@ -15,7 +15,7 @@ from argus_core.errors import BadData, NotOffered, SourceError
 from argus_core.extend.relay import Relayed
 from argus_core.extend.source import Source
 from argus_core.extend.units import Units
-from argus_core.market import frames
+from argus_core.market import frames, passed_on
 from argus_core.market.bars import normalise_bars
 from argus_core.market.inference import inferred_from_quote
 from argus_core.market.kinds import kind_of
@@ -97,9 +97,10 @@ def normalise(query: Query, reply: Any, source: Source, now: datetime) -> Readin
 
 def _relayed(query: Query, answer: Relayed, source: Source, now: datetime) -> Reading:
     """The reading of what was passed on: proved like any other, with its origins beside it."""
-    reading = normalise(query, answer.reply, source, now)
-    origins = {key: answer.origins[key] for key in reading.values if key in answer.origins}
-    rough = {key: origin.resolution for key, origin in origins.items() if origin.resolution}
+    reading = _as_told(query, answer, source, answer.now or now)
+    origins = {key: answer.origins[key] for key in query.keys if key in answer.origins}
+    rough = {k: origins[k].resolution for k in reading.values if k in origins}
+    rough = {key: steps for key, steps in rough.items() if steps}
     return replace(
         reading,
         steps=(*answer.steps, *reading.steps),
@@ -110,6 +111,16 @@ def _relayed(query: Query, answer: Relayed, source: Source, now: datetime) -> Re
         origins=origins,
         failures={k: e for k, e in answer.failures.items() if k not in reading.values},
     )
+
+
+def _as_told(query: Query, answer: Relayed, source: Source, now: datetime) -> Reading:
+    """The values themselves; what is canonical already is checked and left as it is."""
+    if isinstance(query, BarsQuery | TicksQuery) and passed_on.is_canonical(query, answer.reply):
+        series, faults = passed_on.series_of(query, answer.reply, answer.origins)
+        return Reading(values={**series}, faults=faults)
+    canonical = Source(source.name, None, source.clock)
+    canonical.units = passed_on.counted(answer.origins)
+    return normalise(query, answer.reply, canonical, now)
 
 
 def _where(source: Source, query: Query) -> str:

@@ -60,20 +60,24 @@ class _Frame:
             raise ValueError("the stored frame is damaged") from error
 
 
-CODECS: Mapping[str, Codec] = MappingProxyType(
+RECORDS: Mapping[str, Any] = MappingProxyType(
     {
-        "quotes": _Json(Quote),
-        "depth": _Json(Depth),
-        "instruments": _Json(Instrument),
-        "listings": _Json(tuple[Instrument, ...]),
-        "calendar": _Json(TradingDays),
-        "sectors": _Json(tuple[Symbol, ...]),
-        "bars": _Frame(),
-        "factors": _Frame(),
-        "ticks": _Frame(),
-        "main_contracts": _Json(Symbol),
-        "chart_panels": _Json(str),
+        "quotes": Quote,
+        "depth": Depth,
+        "instruments": Instrument,
+        "listings": tuple[Instrument, ...],
+        "calendar": TradingDays,
+        "sectors": tuple[Symbol, ...],
+        "main_contracts": Symbol,
+        "chart_panels": str,
     }
+)
+"""The datasets whose values are small, and what such a value is."""
+FRAMES = ("bars", "factors", "ticks")
+"""The datasets whose values are frames."""
+
+CODECS: Mapping[str, Codec] = MappingProxyType(
+    {name: _Json(kind) for name, kind in RECORDS.items()} | {name: _Frame() for name in FRAMES}
 )
 """The codec of each dataset."""
 

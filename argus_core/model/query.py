@@ -21,6 +21,8 @@ class Query:
     """The base of all queries; ``dataset`` is also the name of the source's method."""
 
     dataset: ClassVar[str] = ""
+    idempotent: ClassVar[bool] = True
+    """True if asking twice does no more than asking once, so that it may be asked again."""
     _keys: ClassVar[str] = "symbols"
 
     @property
@@ -156,6 +158,7 @@ class ChartPanelsQuery(Query):
     """A panel of charts of ``symbols`` on the screen of a vendor's client, under a name."""
 
     dataset = "chart_panels"
+    idempotent = False
     _keys = "panels"
     panels: tuple[str, ...]
     symbols: tuple[Symbol, ...]

@@ -6,14 +6,18 @@ not be handed it: each request has its own, and two gateways in one process shar
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Generator
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
 
-from argus_core.model.ask import Deadline
+from argus_core.errors import Loop
+from argus_core.model.ask import Ask, Deadline
+
+MOST_HOPS = 8
+"""The most gateways that one question may have come through."""
 
 
 class Priority(IntEnum):
@@ -36,6 +40,13 @@ class Request:
     deadline: Deadline | None = None
     """Until when an answer is of use; while a source is asked, the end of that attempt."""
 
+    use_cache: bool = True
+    """False if the asker wants nothing that a cache has kept."""
+    max_staleness: float | None = None
+    """The most seconds past its life that the asker takes a value; None where he does not say."""
+    trace_id: str = ""
+    """The name of the request in logs and traces, also beyond this gateway."""
+
     @property
     def time_left(self) -> float | None:
         """Seconds until the deadline, never below 0; None where there is none."""
@@ -51,8 +62,25 @@ def current_request() -> Request:
     return _CURRENT.get() or _NOBODY
 
 
+def amend(**changes: Any) -> None:
+    """Change the current request until the block of :func:`requesting` around it ends.
+
+    For who learns more of it on the way: who asks, until when. Without such a block it stays
+    changed for the rest of the task.
+    """
+    _CURRENT.set(replace(current_request(), **changes))
+
+
+def refuse_loop(gateway: str, via: tuple[str, ...]) -> None:
+    """Raise :class:`Loop` if a question that came through ``via`` must not enter ``gateway``."""
+    if gateway in via:
+        raise Loop("this question has been here before: gateways ask one another in a circle")
+    if len(via) >= MOST_HOPS:
+        raise Loop(f"this question has come through {len(via)} gateways, and {MOST_HOPS} may pass")
+
+
 @contextmanager
-def requesting(**changes: Any) -> Iterator[Request]:
+def requesting(**changes: Any) -> Generator[Request]:
     """The current request with some of its fields changed, for as long as the block lasts."""
     request = replace(current_request(), **changes)
     token = _CURRENT.set(request)
@@ -60,3 +88,10 @@ def requesting(**changes: Any) -> Iterator[Request]:
         yield request
     finally:
         _CURRENT.reset(token)
+
+
+def asking(ask: Ask) -> AbstractContextManager[Request]:
+    """The current request, with the terms of ``ask`` that a source may want to know."""
+    return requesting(
+        use_cache=ask.use_cache, max_staleness=ask.max_staleness, trace_id=ask.trace_id
+    )

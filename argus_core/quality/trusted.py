@@ -66,13 +66,18 @@ class TrustedTiers(Tiers):
         if not entry.absent:
             return True
         heard = frozenset(entry.payload.decode(errors="replace").splitlines())
-        return heard.issuperset(name for name, node in route.items() if node.down is None)
+        return heard.issuperset(name for name, node in route.items() if _heard(node))
 
     def witnesses(self, query: Query, key: str, only: Collection[str] | None) -> Collection[str]:
-        """The names of the sources on the key's route that are not down."""
+        """The names of the sources on the key's route that are neither down nor switched off."""
         route = self._route(query).get(key, {})
-        up = (name for name, node in route.items() if node.down is None)
+        up = (name for name, node in route.items() if _heard(node))
         return [name for name in up if only is None or name in only]
+
+    def rerouted(self) -> None:
+        """Judge every entry anew: other sources, or other ones first, may be asked from now on."""
+        self._last = None
+        self.forget_meanings()
 
     def _route(self, query: Query) -> Mapping[str, Mapping[str, Node]]:
         """The nodes of each key's route by name; a query's keys are judged one after the other."""
@@ -88,3 +93,8 @@ class TrustedTiers(Tiers):
         return {
             key: hit for key, hit in hits.items() if key not in doubts.get(hit.entry.source, ())
         }
+
+
+def _heard(node: Node) -> bool:
+    """True if the node could be asked, so that its silence counts."""
+    return node.down is None and node.off is None

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 
 from argus_core.clock import Clock
 from argus_core.errors import BadData, NotOffered, SourceError, SourceTimeout
-from argus_core.model.answer import Attempt, Found
+from argus_core.model.answer import Attempt, Found, Origin
 from argus_core.model.ask import Deadline
 from argus_core.model.query import Query
 from argus_core.model.request import requesting
-from argus_core.routing.node import EVERYTHING, Node, Reply, scopes_of
+from argus_core.routing.health.breaker import Permit
+from argus_core.routing.health.cooling import EVERYTHING
+from argus_core.routing.hedge import Asking, metered, patience, raced
+from argus_core.routing.load.gate import Full, Place
+from argus_core.routing.merit import Merits
+from argus_core.routing.node import FAIR_CHANCE, Node, Reply
 from argus_core.routing.pool import Member, Pool
+from argus_core.routing.scopes import scopes_of
 from argus_core.routing.walk import Walk
 from argus_core.telemetry.redact import Redactor
+
+GIVEN_UP = "given up: nobody waits for it any more"
+"""What the trace says of a call whose answer is not needed: another node was first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +37,14 @@ class Call:
     member: Member
     query: Query
     seconds: float
+    heedless: bool = False
+    """True if the node is asked whatever its health, since too few others are well."""
+    place: Place | None = None
+    """Its place in the pool, if it has one already."""
+    spares: Callable[[], Sequence[Member]] = tuple
+    """Other members that may be asked just now for all of it."""
+    tried: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
+    """The keys that each member was offered on this visit to the pool."""
 
     @property
     def node(self) -> Node:
@@ -37,12 +55,68 @@ class Call:
 class Attempts:
     """Makes attempts and books each in the walk, the trace, the node and the balancer."""
 
-    def __init__(self, clock: Clock, redactor: Redactor) -> None:
+    def __init__(self, clock: Clock, redactor: Redactor, merits: Merits | None = None) -> None:
         self._clock = clock
         self._redactor = redactor
+        self._merits = merits
 
-    async def make(self, call: Call) -> Reply:
-        """What the node said in time, booked wherever it matters."""
+    async def make(self, call: Call) -> Sequence[Reply]:
+        """What the node said in time, booked wherever it matters; nothing if the pool is full.
+
+        Where the call is hedged, what each node said that was heard to the end.
+        """
+        try:
+            places = [call.place or await call.pool.enter(call.seconds)]
+        except Full as full:
+            call.walk.turn_away(call.pool, [call.member], call.query.keys, full)
+            return ()
+        try:
+            gate = call.pool.gate
+            if gate is None:
+                return (await self._ask(call),)
+            gate.hedges.earn()
+            call = replace(call, seconds=min(call.seconds, gate.limits.timeout))
+            after = patience(gate, call.query)
+            if after is None or metered(call.node):
+                return (await self._ask(call),)
+            return await raced(self._ask(call), after, lambda: self._hedge(call, after, places))
+        finally:
+            for place in places:
+                place.leave()
+
+    def _hedge(self, call: Call, after: float, places: list[Place]) -> Asking | None:
+        """The same question to another node of the pool, if there is room for it at once."""
+        gate, left = call.pool.gate, call.seconds - after
+        if gate is None or left <= 0 or not gate.hedges.affordable:
+            return None
+        spares = [one for one in call.spares() if not metered(one.node)]
+        place = gate.try_enter() if spares else None
+        if place is None:
+            return None
+        places.append(place)
+        gate.hedges.spend()
+        other = call.pool.pick(spares)
+        call.tried.setdefault(other.name, set()).update(call.query.keys)
+        call.walk.trace.steps.append(
+            f"{call.node.name} was slow, so {other.name} was asked too after {after * 1000:.0f} ms"
+        )
+        return self._ask(replace(call, member=other, seconds=left, heedless=False))
+
+    async def _ask(self, call: Call) -> Reply:
+        """What one node said in time, booked.
+
+        Nothing is asked of a node on trial while another request finds out how it is.
+        """
+        permit = call.node.health.permit(heedless=call.heedless)
+        if permit is None:
+            call.walk.spared = True
+            return Reply()
+        try:
+            return await self._made(call, permit)
+        finally:
+            permit.end()
+
+    async def _made(self, call: Call, permit: Permit) -> Reply:
         began, started_ms = self._clock.monotonic(), call.walk.deadline.elapsed_ms
         reply = Reply()
         try:
@@ -50,19 +124,42 @@ class Attempts:
                 async with asyncio.timeout(call.seconds):
                     await call.node.ask(call.query, reply)
         except asyncio.CancelledError:
-            call.pool.gave_up(call.member, seconds=self._clock.monotonic() - began)
+            seconds = self._clock.monotonic() - began
+            call.pool.gave_up(call.member, seconds=seconds)
+            self._trace(call, Reply(), started_ms, seconds, GIVEN_UP)
             raise
         except TimeoutError:
             late = SourceTimeout(f"no answer within {call.seconds:.1f} s")
             reply.errors = {EVERYTHING: late, **reply.errors}
         seconds = self._clock.monotonic() - began
-        self._book(call, reply)
+        blamed = self._book(call, reply)
+        ran = 0.0 if reply.running_since is None else self._clock.monotonic() - reply.running_since
+        call.node.health.judge(
+            permit, blamed, answered=bool(reply.asked), ran=ran, had=call.seconds
+        )
         good = reply.error is None and not reply.false
         call.pool.report(call.member, ok=good, seconds=seconds)
+        if self._merits is not None:
+            self._merits.note(call.node, call.query, well=good, seconds=seconds)
+        self._weigh(call, reply, seconds)
         self._trace(call, reply, started_ms, seconds)
         return reply
 
-    def _trace(self, call: Call, reply: Reply, started_ms: float, seconds: float) -> None:
+    def _weigh(self, call: Call, reply: Reply, seconds: float) -> None:
+        """Tell the gate what the call came to, and whether it was too much for the node."""
+        if call.pool.gate is None:
+            return
+        told = [error for error in reply.errors.values() if isinstance(error, SourceError)]
+        failed = [error for error in told if not error.preparing]
+        # As for the node: who gives a call no time has no say in how fast the pool is.
+        hasty = EVERYTHING in reply.errors and seconds < FAIR_CHANCE
+        strain = not hasty and any(error.strain for error in failed)
+        ok = not failed and not reply.false
+        call.pool.gate.note(call.node.name, ok=ok, seconds=seconds, strain=strain)
+
+    def _trace(
+        self, call: Call, reply: Reply, started_ms: float, seconds: float, note: str | None = None
+    ) -> None:
         error = reply.error or next(iter(reply.failures.values()), None)
         fault = next(iter(reply.faults.values()), None)
         reason = error.message if error else fault
@@ -75,13 +172,17 @@ class Attempts:
                 asked=len(call.query.keys),
                 answered=len(reply.values),
                 error=error.code if error else BadData.code if fault else None,
-                reason=self._redactor.foreign(reason) if reason else None,
+                reason=self._redactor.foreign(reason) if reason else note,
             )
         )
         call.walk.trace.steps.extend(f"{call.node.name}: {step}" for step in reply.steps)
 
-    def _book(self, call: Call, reply: Reply) -> None:
-        """Book what a reply brought: values, silent keys, faults, and the node's own standing."""
+    def _book(self, call: Call, reply: Reply) -> SourceError | None:
+        """Book what a reply brought: values, silent keys, faults, and the node's own standing.
+
+        The worst of what the node itself is to blame for is handed back.
+        """
+        blamed: SourceError | None = None
         walk, node, query = call.walk, call.node, call.query
         self._book_values(walk, node, reply)
         for key, error in reply.failures.items():
@@ -90,12 +191,15 @@ class Attempts:
         for scope, error in reply.errors.items():
             keys = [key for key in scopes.get(scope, query.keys) if key not in reply.asked]
             _book_error(walk, error, keys)
-            if isinstance(error, NotOffered) or error.preparing:
+            if isinstance(error, NotOffered) or not error.blame:
                 continue
             if isinstance(error, SourceTimeout) and scope == EVERYTHING:
-                node.timed_out(error, reply)
+                if not node.timed_out(error, reply):
+                    continue
             else:
                 node.failed(scope, error)
+            blamed = blamed if blamed is not None and blamed.unwell else error
+        return blamed
 
     def _book_values(self, walk: Walk, node: Node, reply: Reply) -> None:
         now = self._clock.now()
@@ -117,7 +221,14 @@ class Attempts:
         walk.faults.update(reply.faults)
         for key in reply.asked:
             if key not in reply.values and key not in reply.faults:
-                walk.absent.setdefault(key, Found(None, node.name, now, node.source.simulated))
+                walk.absent.setdefault(key, _silence(node, reply.origins.get(key), now))
+
+
+def _silence(node: Node, origin: Origin | None, now: datetime) -> Found:
+    """That nobody has a key, as the node says or somebody behind it."""
+    if origin is None:
+        return Found(None, node.name, now, node.source.simulated)
+    return Found(None, node.name, now, origin.simulated, path=origin.path)
 
 
 def _book_error(walk: Walk, error: SourceError | NotOffered, keys: list[str]) -> None:

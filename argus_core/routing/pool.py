@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from argus_core.extend.balancer import Balancer
 from argus_core.model.query import BarsQuery, Query
 from argus_core.model.symbol import Exchange, Symbol
 from argus_core.routes import RouteRule, Routes
+from argus_core.routing.health.slow_start import SlowStart
+from argus_core.routing.load.gate import Gate, Place
 from argus_core.routing.node import Node
+from argus_core.tables import PoolLimits
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +36,11 @@ class Member:
         """Questions under way or waiting at the node, whatever pool they came through."""
         return self.node.load
 
+    @property
+    def ramp(self) -> float:
+        """The part of its share of picks that it gets: less than 1 when it has just come back."""
+        return self.node.health.ramp
+
 
 @dataclass(frozen=True, slots=True)
 class Pool:
@@ -41,6 +49,13 @@ class Pool:
     name: str
     members: tuple[Member, ...]
     balancer: Balancer | None = None
+    gate: Gate | None = None
+    """How many calls are made through the pool at once; None: as many as its nodes take."""
+    slow_start: SlowStart = field(default_factory=SlowStart, compare=False, repr=False)
+
+    async def enter(self, seconds: float) -> Place:
+        """A place for one call, after at most so many seconds; :class:`Full` if there is none."""
+        return Place() if self.gate is None else await self.gate.enter(seconds)
 
     def share(
         self, able: Mapping[Member, Container[str]], keys: Sequence[str]
@@ -66,22 +81,29 @@ class Pool:
         """The member that the balancer chooses among ``candidates``."""
         if self.balancer is None or len(candidates) == 1 == len(self.members):
             return candidates[0]
+        candidates = self.slow_start.eased(candidates)
         try:
             chosen = self.balancer.pick(candidates)
         except Exception as error:  # noqa: BLE001 - a broken balancer must not break the request
             self._warn(error)
-            return candidates[0]
-        return _own(chosen, candidates)
+            chosen = candidates[0]
+        picked = _own(chosen, candidates)
+        self.slow_start.picked(picked)
+        return picked
 
     def _pick_each(self, candidates: Sequence[Member], keys: Sequence[str]) -> Iterable[Member]:
         """The member that the balancer chooses for each of ``keys``, in their order."""
         chosen: Mapping[str, object] = {}
+        candidates = self.slow_start.eased(candidates)
         if self.balancer is not None:
             try:
                 chosen = dict(self.balancer.pick_each(candidates, tuple(keys)))
             except Exception as error:  # noqa: BLE001 - as above
                 self._warn(error)
-        return [_own(chosen.get(key), candidates) for key in keys]
+        picked = [_own(chosen.get(key), candidates) for key in keys]
+        for member in set(picked):
+            self.slow_start.picked(member)
+        return picked
 
     def report(self, member: Member, *, ok: bool, seconds: float) -> None:
         """Tell the balancer how its choice did."""
@@ -110,6 +132,14 @@ def _own(chosen: object, candidates: Sequence[Member]) -> Member:
     return next((member for member in candidates if member is chosen), candidates[0])
 
 
+ByMerit = Callable[[tuple[Pool, ...], Query], tuple[Pool, ...]]
+"""The pools in the order of what their sources prove about such a query."""
+
+
+def _as_written(pools: tuple[Pool, ...], _query: Query) -> tuple[Pool, ...]:
+    return pools
+
+
 class Finder(Protocol):
     """Finds the pools of a query."""
 
@@ -121,9 +151,36 @@ class Finder(Protocol):
 class RouteTable:
     """The operator's routes over the gateway's pools."""
 
-    def __init__(self, routes: Routes, pools: Mapping[str, Pool]) -> None:
+    def __init__(
+        self, routes: Routes, pools: Mapping[str, Pool], by_merit: ByMerit | None = None
+    ) -> None:
         self._routes = routes
         self._pools = pools
+        self._by_merit = by_merit or _as_written
+
+    @property
+    def routes(self) -> Routes:
+        """The routes as they are in force."""
+        return self._routes
+
+    @property
+    def pools(self) -> Mapping[str, Pool]:
+        """Every pool by name, lone sources included."""
+        return self._pools
+
+    def check_interval(self, source: str) -> float:
+        """Seconds between two checks of a source: the least that its pools say."""
+        told = {
+            pool.name: pool.gate.limits.health_check_interval
+            for pool in self._pools.values()
+            if pool.gate is not None and any(member.name == source for member in pool.members)
+        }
+        pooled = [seconds for name, seconds in told.items() if name != source]
+        return min(pooled or told.values(), default=PoolLimits().health_check_interval)
+
+    def become(self, other: RouteTable) -> None:
+        """Take over the other's routes and pools, at once: what begins now goes by these."""
+        self._routes, self._pools = other.routes, other.pools
 
     def split(self, query: Query) -> Iterable[tuple[tuple[Pool, ...], Query]]:
         """The query in parts, each with the pools to ask, best first.
@@ -131,13 +188,16 @@ class RouteTable:
         Keys part where a finer rule sends some of them elsewhere; the first match wins.
         """
         rules = self._routes.rules.get(query.dataset, ())
-        plain = self._routes.by_dataset.get(query.dataset, self._routes.default)
-        parts: dict[tuple[str, ...], list[str]] = {}
+        plain = self._routes.plain(query.dataset)
+        parts: dict[tuple[tuple[str, ...], bool], list[str]] = {}
         for key in query.keys:
-            names = next((r.pools for r in rules if _matches(r, query, key)), plain)
-            parts.setdefault(names, []).append(key)
-        for names, keys in parts.items():
-            yield tuple(self._pools[name] for name in names), query.only(tuple(keys))
+            rule = next((r for r in rules if _matches(r, query, key)), None)
+            route = plain if rule is None else (rule.pools, rule.order == "quality")
+            parts.setdefault(route, []).append(key)
+        for (names, by_quality), keys in parts.items():
+            pools = tuple(self._pools[name] for name in names)
+            part = query.only(tuple(keys))
+            yield self._by_merit(pools, part) if by_quality else pools, part
 
     def every(self) -> Iterable[tuple[str, tuple[Pool, ...]]]:
         """Every route with the key that defines it."""

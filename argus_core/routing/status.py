@@ -10,9 +10,11 @@ from datetime import datetime
 from argus_core.clock import Clock
 from argus_core.extend.source import Source
 from argus_core.model.period import Period
+from argus_core.routing.health.standing import HealthStatus
 from argus_core.routing.node import Node
 from argus_core.routing.pool import Pool
 from argus_core.routing.quarantine import QuarantineStatus, status
+from argus_core.routing.quota.ledger import QuotaStatus
 from argus_core.routing.workers.isolated import Isolated
 from argus_core.telemetry.redact import Redactor
 
@@ -24,9 +26,13 @@ _WORD = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceStatus:
-    """One source now. ``state`` is up, cooling, quarantined (some scope as a whole) or down.
+    """One source now.
 
-    ``cooling`` maps scopes to seconds left; ``quarantined`` lists what is not asked for, and why.
+    ``state`` is up, off (an operator wants it so), ejected (its breaker is open or on trial),
+    cooling, quarantined (some scope as a whole) or down.
+
+    ``cooling`` maps scopes to seconds left, 0 while a good check is waited for;
+    ``quarantined`` lists what is not asked for, and why.
 
     ``distribution`` is where its plugin came from; ``routes`` are the routes that reach it.
     ``worker`` is starting, up, down or closed, None where ``isolation`` is none; ``report`` is
@@ -57,6 +63,9 @@ class SourceStatus:
     last_error: str | None
     last_error_at: datetime | None
     last_ok_at: datetime | None
+    health: HealthStatus
+    quota: tuple[QuotaStatus, ...]
+    """What was used of what the vendor allows; nothing where it states no allowance."""
 
 
 def status_of(
@@ -70,9 +79,9 @@ def status_of(
     """The status of a node."""
     now = clock.monotonic()
     cooling = {
-        dataset: math.ceil(cool.until - now)
+        dataset: max(0, math.ceil(cool.until - now))
         for dataset, cool in node.all_cooling.items()
-        if cool.until > now
+        if not cool.over(now)
     }
     through = [
         (route, pool.name)
@@ -80,19 +89,21 @@ def status_of(
         for pool in pools
         if any(member.node is node for member in pool.members)
     ]
-    errors = [cool.error.code for cool in node.all_cooling.values() if cool.until > now]
+    errors = [cool.error.code for cool in node.all_cooling.values() if not cool.over(now)]
     held = node.quarantine.in_force
     errors += [entry.error.code for entry in held if entry.symbol is None]
     source = node.source
     worker = source.worker if isinstance(source, Isolated) else None
     down = node.down or (f"its worker is {worker}" if worker not in (None, "up") else None)
-    state = "down" if down else "cooling" if cooling else "quarantined" if errors else "up"
+    ejected = node.health.breaker.state != "closed"
+    state = "cooling" if cooling else "quarantined" if errors else "ejected" if ejected else "up"
+    state = "down" if down else "off" if node.off else state
     return SourceStatus(
         name=node.name,
         plugin=node.plugin,
         distribution=distribution,
         state=state,
-        reason=down or ", ".join(dict.fromkeys(errors)) or None,
+        reason=down or node.off or ", ".join(dict.fromkeys(errors)) or None,
         cooling=cooling,
         quarantined=tuple(status(entry) for entry in held),
         simulated=source.simulated,
@@ -112,6 +123,8 @@ def status_of(
         last_error=node.counters.last_error,
         last_error_at=node.counters.last_error_at,
         last_ok_at=node.counters.last_ok_at,
+        health=node.health.status,
+        quota=node.quota.status(),
     )
 
 

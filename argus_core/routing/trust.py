@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from argus_core.model.query import Query
-from argus_core.routing.node import Node, scopes_of
+from argus_core.routing.node import Node
+from argus_core.routing.scopes import scopes_of
 
 
 def doubted(node: Node, query: Query) -> frozenset[str]:

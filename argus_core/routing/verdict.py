@@ -13,6 +13,7 @@ from argus_core.errors import (
     GatewayError,
     NotOffered,
     NotReady,
+    Overloaded,
 )
 from argus_core.model.answer import Failure, Found, Trace
 from argus_core.model.query import Query
@@ -54,7 +55,8 @@ class Verdict:
                     failure = Failure(code=failure.code, message=failure.message)
                 if failure is None:
                     routed.absent[key] = walk.absent[key]
-                    if key in walk.failed or self._cools(walk, key):
+                    failed = key in walk.failed or key in walk.turned_away
+                    if failed or self._cools(walk, key):
                         routed.unsure.add(key)
                 else:
                     routed.failures[key] = failure
@@ -85,28 +87,44 @@ class Verdict:
             return Failure(code="BAD_DATA", message=self.redactor.foreign(walk.faults[key]))
         if key in walk.absent:
             return None
-        refused = key in walk.declined and key not in walk.failed and not self._cools(walk, key)
+        heard = key not in walk.failed and key not in walk.turned_away
+        refused = key in walk.declined and heard and not self._cools(walk, key)
         if key not in walk.served or refused:
             return Failure(code=NotOffered.code, message="no source of the route offers this")
         if walk.deadline.remaining <= 0:
             return DeadlineExceeded(
                 "the deadline passed before a source answered", attempts=walk.trace.attempts
             )
+        return self._unanswered(walk, key)
+
+    def _unanswered(self, walk: Walk, key: str) -> GatewayError:
+        """Why nobody answered about a key in time that somebody could have answered."""
+        if key in walk.turned_away:
+            return Overloaded(
+                "too many requests are under way already",
+                attempts=walk.trace.attempts,
+                retry_after=max(1, math.ceil(walk.turned_away[key])),
+            )
         return AllSourcesFailed(
-            "every source of the route failed or is cooling down" + self._quarantined(walk, key),
+            "every source of the route failed or is cooling down" + self._passed_over(walk, key),
             attempts=walk.trace.attempts,
             retry_after=self._retry_after(walk),
         )
 
     def _cools(self, walk: Walk, key: str) -> bool:
-        """True if some node that could answer the key is cooling down."""
+        """True if some node that could answer the key is cooling down or ejected."""
         query = walk.query.only((key,))
-        return any(node.longest_cooling(query) is not None for node in walk.nodes)
+        return any(
+            node.longest_cooling(query) is not None
+            or (not node.health.available and node.serves(query))
+            for node in walk.nodes
+        )
 
-    def _quarantined(self, walk: Walk, key: str) -> str:
+    def _passed_over(self, walk: Walk, key: str) -> str:
         """The end of a sentence: which sources are not asked about the key, and why."""
         query = walk.query.only((key,))
-        told = {node.name: listed(held) for node in walk.nodes if (held := node.quarantined(query))}
+        told = {node.name: rest.quota for node in walk.nodes if (rest := node.rest(query))}
+        told |= {n.name: listed(held) for n in walk.nodes if (held := n.quarantined(query))}
         return "".join(f"; {name}: {self.redactor.foreign(why)}" for name, why in told.items())
 
     def _retry_after(self, walk: Walk) -> float:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from argus_core.errors import SourceError
 from argus_core.model.answer import Found, Skip, Trace
 from argus_core.model.ask import Deadline
 from argus_core.model.query import Query
+from argus_core.routing.load.gate import Full
 from argus_core.routing.node import Node
-from argus_core.routing.pool import Pool
+from argus_core.routing.pool import Member, Pool
 
 ANOTHERS = "the series is another source's"
 """Why a source is passed over where only some of the route may answer."""
@@ -34,6 +35,10 @@ class Walk:
     """Keys that a node failed to answer, in whatever round."""
     preparing: dict[str, float] = field(default_factory=dict[str, float])
     """Keys that a node is fetching, and in how many seconds to ask again."""
+    turned_away: dict[str, float] = field(default_factory=dict[str, float])
+    """Keys that a pool had no place for, and in how many seconds it may have one."""
+    spared: bool = False
+    """True if a node was passed over for its health or its quota in the present round."""
     others: tuple[Node, ...] = ()
     """Nodes further down the route that may not answer here, but elsewhere instead."""
 
@@ -83,11 +88,20 @@ class Walk:
         if not self.others:
             return False
         query = self.query.only(self.pending)
-        return any(node.ready(query) for node in self.others)
+        return any(node.ready(query) and node.health.available for node in self.others)
 
     def untried(self, key: str) -> bool:
         """True if nobody was asked about the key, because of cool-downs."""
-        return key not in self.failed and key not in self.faults and key not in self.declined
+        heard = (self.failed, self.faults, self.declined, self.turned_away)
+        return not any(key in keys for keys in heard)
+
+    def turn_away(
+        self, pool: Pool, members: Iterable[Member], keys: Iterable[str], full: Full
+    ) -> None:
+        """Note that a pool had no place for a call about these keys."""
+        self.turned_away.update(dict.fromkeys(keys, full.retry_after))
+        for member in members:
+            self.trace.skipped.append(Skip(source=member.name, pool=pool.name, reason=full.reason))
 
     def wanted(self, heard: Container[str]) -> tuple[str, ...]:
         """Pending keys about which no node of the present pool has spoken."""

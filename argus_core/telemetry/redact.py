@@ -21,9 +21,16 @@ class Redactor(logging.Filter):
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         super().__init__()
+        self._known: frozenset[str] = frozenset()
+        self._pattern: re.Pattern[str] | None = None
+        self.learn(secrets)
+
+    def learn(self, secrets: Iterable[str]) -> None:
+        """Mask these too from now on."""
         # Very short "secrets" would mask half of every sentence and protect nothing.
-        texts = {form for s in secrets if len(s) >= _SHORTEST for form in (s, quote(s, safe=""))}
-        ordered = sorted(texts, key=len, reverse=True)
+        long_enough = [secret for secret in secrets if len(secret) >= _SHORTEST]
+        self._known |= {form for s in long_enough for form in (s, quote(s, safe=""))}
+        ordered = sorted(self._known, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, ordered))) if ordered else None
 
     def text(self, text: str) -> str:

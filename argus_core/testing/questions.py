@@ -14,6 +14,7 @@ import polars as pl
 
 from argus_core.clock import Clock
 from argus_core.errors import ArgusError, NotOffered, Preparing
+from argus_core.extend.relay import Relayed
 from argus_core.extend.source import Source
 from argus_core.market.normalise import Reading, normalise
 from argus_core.market.ranges import bounds
@@ -56,6 +57,11 @@ class Asking:
         return self.source.clock.now()
 
     async def raw(self, query: Query) -> Any:
+        """The values that the source's own method answers to one call, as it gives them."""
+        reply = await self.told(query)
+        return _read(reply.reply) if isinstance(reply, Relayed) else reply
+
+    async def told(self, query: Query) -> Any:
         """What the source's own method answers to one call, generators read to their end.
 
         One that is still preparing it is asked again, as its consumers are told to.
@@ -88,7 +94,7 @@ class Asking:
         size = max(1, self.source.symbols_per_call)
         for begin in range(0, len(query.keys), size):
             part = query.only(query.keys[begin : begin + size])
-            reading = normalise(part, await self.raw(part), self.source, self.now)
+            reading = normalise(part, await self.told(part), self.source, self.now)
             values |= reading.values
             faults |= reading.faults
             steps += reading.steps
@@ -218,9 +224,15 @@ async def asking(subject: Subject, *, clock: Clock | None = None) -> AsyncGenera
         await source.close()
 
 
+def offers_of(source: Source) -> frozenset[str]:
+    """What the source offers: its class does, and it does not say that it has less."""
+    offers = type(source).offers()
+    return offers if source.datasets is None else offers & source.datasets
+
+
 def offered(source: Source, *datasets: str) -> str:
     """The first of the datasets that the source offers; the check is skipped if it offers none."""
-    offers = type(source).offers()
+    offers = offers_of(source)
     for dataset in datasets:
         if dataset in offers:
             return dataset
@@ -229,7 +241,7 @@ def offered(source: Source, *datasets: str) -> str:
 
 def datasets(source: Source) -> tuple[str, ...]:
     """The datasets by symbol that the source offers; the check is skipped if it offers none."""
-    found = tuple(name for name in BY_SYMBOL if name in type(source).offers())
+    found = tuple(name for name in BY_SYMBOL if name in offers_of(source))
     return found or (offered(source, *BY_SYMBOL),)
 
 

@@ -13,9 +13,11 @@ from argus_core.caching.rules import Rules
 from argus_core.clock import Clock
 from argus_core.errors import ArgusError, GatewayError, NotReady
 from argus_core.model.ask import Ask, Deadline
+from argus_core.model.request import Priority, requesting
 from argus_core.model.symbol import Symbol
 from argus_core.routing.node import Node
 from argus_core.routing.pace import Pace, Sleep
+from argus_core.routing.quota.ledger import WARMUP_SHARE
 from argus_core.tables import WarmupTable
 from argus_core.warmup.daily import Claim, Day, daily
 from argus_core.warmup.plan import (
@@ -73,13 +75,14 @@ class Warmup:
         self.lasting = tuple(lasting)
         """The names of the tiers, and of the archive, that outlive this process."""
         self._argus = argus
-        self._nodes = tuple(nodes)
+        self._nodes = nodes  # read anew each time: sources come and go at run time
         self._rules = rules
         self._clock = clock
         self._most_asked = most_asked
         self._settle_hours = settle_hours
         self._sleep = sleep
         self._paces: dict[str, Pace] = {}
+        self._shared: Pace | None = None
         self._booked: dict[str, int] = {}
 
     async def plan(self, table: WarmupTable | None = None) -> list[Batch]:
@@ -154,8 +157,9 @@ class Warmup:
         while True:
             tries += 1
             try:
-                ask = self._terms()
-                return outcome_of(batch, await asked(self._argus, batch, ask), began)
+                with requesting(priority=Priority.WARMUP):  # whoever asks too goes first
+                    answer = await asked(self._argus, batch, self._terms())
+                return outcome_of(batch, answer, began)
             except ArgusError as error:
                 wait = _pause(error, deadline, tries, patient=patient)
                 if wait is None:
@@ -184,11 +188,14 @@ class Warmup:
     def _set_paces(self, table: WarmupTable) -> None:
         """A pace for each source; one for all where the operator states it."""
         given = table.calls_per_minute
-        shared = None if given is None else Pace(given, self._clock, self._sleep)
+        self._shared = None if given is None else Pace(given, self._clock, self._sleep)
         for node in self._nodes:
-            own = Pace(_allowed(node), self._clock, self._sleep)
-            self._paces[node.name] = shared or own
-            self._booked[node.name] = _calls(node)
+            self._pace(node)
+
+    def _pace(self, node: Node) -> None:
+        own = Pace(_allowed(node), self._clock, self._sleep)
+        self._paces[node.name] = self._shared or own
+        self._booked[node.name] = _calls(node)
 
     async def _paid(self, dataset: str) -> None:
         """Return when every source of the dataset has rested as long as its calls ask for."""
@@ -203,7 +210,9 @@ class Warmup:
         """
         for node in self._nodes:
             calls = _calls(node)
-            self._paces[node.name].spent(calls - self._booked[node.name])
+            if node.name not in self._paces:
+                self._pace(node)
+            self._paces[node.name].spent(max(0, calls - self._booked[node.name]))
             self._booked[node.name] = calls
 
 
@@ -217,7 +226,8 @@ def _allowed(node: Node) -> float:
     """The calls a minute that warm-up may make of a source."""
     if node.source.simulated:
         return math.inf  # nobody's quota is spent
-    return node.source.calls_per_minute or CAREFUL
+    stated = node.source.calls_per_minute
+    return CAREFUL if stated is None else WARMUP_SHARE * stated
 
 
 def _pause(error: ArgusError, deadline: Deadline, tries: int, *, patient: bool) -> float | None:

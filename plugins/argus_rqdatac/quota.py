@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
-from argus_core import Clock, Throttled
+from argus_core import Clock, Meter, Throttled
 from argus_rqdatac.cells import number, text
 from argus_rqdatac.refusals import exhausted, until_midnight
 
@@ -29,6 +29,7 @@ class Quota:
         self._warned: datetime | None = None
         self._refused_at: datetime | None = None
         self._paused_until: datetime | None = None
+        self._told_on: date | None = None
         self.used: float | None = None
         self.limit: float | None = None
         self.remaining_days: float | None = None
@@ -45,6 +46,7 @@ class Quota:
 
     def told(self, said: Mapping[str, Any]) -> None:
         """Take in what the vendor says; 0 means "no limit" there."""
+        self._told_on = self._clock.now().date()
         self.used = number(said.get("bytes_used"))
         self.limit = number(said.get("bytes_limit")) or None
         self.remaining_days = number(said.get("remaining_days")) or None
@@ -98,6 +100,17 @@ class Quota:
                 "so many ticks would use up the day's quota of the rqdatac account",
                 retry_after=until_midnight(self._clock.now()),
             )
+
+    def meters(self) -> list[Meter]:
+        """The bytes of the day as the vendor last told them; none where that was another day.
+
+        No document says at what hour its day begins; midnight is what the pauses go by, too.
+        """
+        now = self._clock.now()
+        if self.used is None or self._told_on != now.date():
+            return []
+        left = until_midnight(now)
+        return [Meter(unit="bytes", used=self.used, limit=self.limit, window="day", resets_in=left)]
 
     def report(self) -> dict[str, str | float | None]:
         """What operators see; ``None`` for "no limit" and for what was not told yet."""

@@ -9,9 +9,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from argus_core import (
+    Allowance,
     ArgusError,
     BarsQuery,
     CalendarQuery,
+    Charge,
     Clock,
     Depth,
     DepthQuery,
@@ -23,9 +25,11 @@ from argus_core import (
     ListingsQuery,
     LoginFailed,
     MainContractsQuery,
+    Meter,
     NotOffered,
     Period,
     Push,
+    Query,
     Quote,
     QuotesQuery,
     SectorsQuery,
@@ -108,6 +112,14 @@ class RqdatacSource(Source):
             **self._session.quota.report(),
             **self._feed.report(),
         }
+
+    def charges(self, query: Query) -> Iterable[Charge]:  # noqa: ARG002 - all cost alike
+        """One call of an account that is limited by bytes, whose number nobody knows before."""
+        return (Charge(allowance=Allowance()),)
+
+    def meters(self) -> Iterable[Meter]:
+        """The bytes of the day, as the vendor tells them."""
+        return self._session.quota.meters()
 
     def quotes(self, query: QuotesQuery) -> Iterable[Quote]:
         """The latest quotes, with names."""

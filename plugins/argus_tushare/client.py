@@ -8,6 +8,8 @@ all calls, every failure has its class, and time and size of an answer are bound
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Mapping
 from http import HTTPStatus
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
@@ -35,8 +37,8 @@ class Api(Protocol):
     """The vendor's client as the rest of this plugin uses it."""
 
     @property
-    def calls_made(self) -> int:
-        """The requests that were sent so far, refused ones included."""
+    def calls_made(self) -> Mapping[str, int]:
+        """The requests that were sent so far, refused ones included, by interface."""
         ...
 
     def table(self, api_name: str, fields: str = "", **params: Any) -> Table:
@@ -53,7 +55,10 @@ class Api(Protocol):
 
 
 class Wire:
-    """One account's connection pool. Thread-safe; asking after :meth:`close` fails."""
+    """One account's connection pool. Thread-safe; asking after :meth:`close` fails.
+
+    A call that is under way then ends as it would have, within its time-out.
+    """
 
     def __init__(
         self, settings: TushareSettings, clock: Clock, *, body_cap: int = BODY_CAP
@@ -64,7 +69,9 @@ class Wire:
         self._settings = settings
         self._clock = clock
         self._body_cap = body_cap
-        self._calls_made = 0
+        self._calls_made: Counter[str] = Counter()
+        self._under_way = 0
+        self._closed = False
         self._counting = Lock()
         self._pool = httpx.Client(
             timeout=settings.timeout,
@@ -79,19 +86,39 @@ class Wire:
         )
 
     @property
-    def calls_made(self) -> int:
-        """The requests that were sent so far."""
-        return self._calls_made
+    def calls_made(self) -> Mapping[str, int]:
+        """The requests that were sent so far, by interface."""
+        with self._counting:
+            return dict(self._calls_made)
 
     def ask(self, api_name: str, fields: str, params: dict[str, Any]) -> Table:
         """The rows of one call, or the :class:`SourceError` that says why there are none."""
         with self._counting:
-            self._calls_made += 1
-        return read_answer(api_name, self._post(api_name, fields, params), self._clock)
+            if self._closed:
+                raise SourceUnavailable("the connections to tushare are closed")
+            self._calls_made[api_name] += 1
+            self._under_way += 1
+        try:
+            return read_answer(api_name, self._post(api_name, fields, params), self._clock)
+        finally:
+            self._leave()
 
     def close(self) -> None:
-        """Drop the connections; safe to call twice."""
-        self._pool.close()
+        """Drop the connections as soon as no call is under way; safe to call twice."""
+        # A pool that is closed beneath a call forgets the connection which that call is opening,
+        # and nobody ever closes it. So the last one out closes the pool.
+        with self._counting:
+            self._closed = True
+            deserted = not self._under_way
+        if deserted:
+            self._pool.close()
+
+    def _leave(self) -> None:
+        with self._counting:
+            self._under_way -= 1
+            last = self._closed and not self._under_way
+        if last:
+            self._pool.close()
 
     def _post(self, api_name: str, fields: str, params: dict[str, Any]) -> bytes:
         errors = self._httpx
@@ -182,7 +209,7 @@ def connect(settings: TushareSettings, clock: Clock, *, body_cap: int = BODY_CAP
             return super().__getattr__(name)
 
         @property
-        def calls_made(self) -> int:
+        def calls_made(self) -> Mapping[str, int]:
             return wire.calls_made
 
         def table(self, api_name: str, fields: str = "", **params: Any) -> Table:

@@ -128,6 +128,16 @@ OPTIONS = Interface(
     cap=10000,
 )
 
+NAMES = frozenset(
+    interface.name
+    for interface in (
+        *(one for group in (DAILY, MINUTES, REALTIME, FACTORS) for one in group.values()),
+        *(FUTURES_REALTIME, CALENDAR, STOCKS, VALUATION, RENAMED, FUNDS, INDICES),
+        *(CONVERTIBLES, CONTRACTS, OPTIONS),
+    )
+)
+"""Every interface that is called; Tushare counts the calls of each by itself."""
+
 CALENDARS: Mapping[Exchange, str] = MappingProxyType(
     {
         Exchange.SH: "SSE",

@@ -6,11 +6,23 @@ from ipaddress import ip_address
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import ConfigDict, Field, SecretStr, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
 from argus_core import Settings
+from argus_tushare.interfaces import NAMES
 
 ENDPOINT = "https://api.tushare.pro/dataapi"
+
+
+class InterfaceLimits(BaseModel):
+    """What an account may call of one interface, where that differs from the others."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    calls_per_minute: Annotated[int | None, Field(ge=1)] = None
+    """The calls a minute; those of the table where it is absent."""
+    calls_per_day: Annotated[int | None, Field(ge=1)] = None
+    """The calls a day; those of the table where it is absent."""
 
 
 class TushareSettings(Settings):
@@ -33,10 +45,24 @@ class TushareSettings(Settings):
     """``daily`` makes quotes of the newest daily bars, for accounts without realtime licence."""
 
     calls_per_minute: Annotated[int | None, Field(ge=1)] = None
-    """The calls a minute that the account's points allow: Tushare's price list says how many.
+    """The calls a minute of each interface that the account's points allow.
 
-    Where it is absent, warm-up is careful and makes 60. It does not slow consumers down.
+    Tushare's price list says how many. Argus makes no more, and asks other sources meanwhile; where
+    it is absent, only Tushare's refusals hold it back, and warm-up is careful and makes 60.
     """
+    calls_per_day: Annotated[int | None, Field(ge=1)] = None
+    """The calls a day of each interface that they allow."""
+    interfaces: Annotated[dict[str, InterfaceLimits], Field(default_factory=dict)]
+    """Interfaces with limits of their own, as ``stk_mins = { calls_per_minute = 500 }``."""
+
+    @field_validator("interfaces")
+    @classmethod
+    def _are_known(cls, given: dict[str, InterfaceLimits]) -> dict[str, InterfaceLimits]:
+        for name in given:
+            if name not in NAMES:
+                known = ", ".join(sorted(NAMES))
+                raise ValueError(f"Argus calls no interface {name} of Tushare's, only {known}")
+        return given
 
     @field_validator("endpoint")
     @classmethod

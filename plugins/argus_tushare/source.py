@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from argus_core import (
     BarsQuery,
     CalendarQuery,
+    Charge,
     Clock,
     Exchange,
     FactorsQuery,
@@ -18,8 +19,10 @@ from argus_core import (
     InstrumentsQuery,
     Kind,
     ListingsQuery,
+    Meter,
     NotOffered,
     Period,
+    Query,
     Quote,
     QuotesQuery,
     Source,
@@ -30,8 +33,9 @@ from argus_tushare.bars import factor_jobs, jobs, read_bars, read_factors
 from argus_tushare.calendars import check_today, read_calendar
 from argus_tushare.client import Api, connect
 from argus_tushare.instruments import read_instruments
-from argus_tushare.interfaces import CALENDARS, units
+from argus_tushare.interfaces import CALENDARS, NAMES, units
 from argus_tushare.listings import read_listings
+from argus_tushare.quota import charges
 from argus_tushare.quotes import daily_jobs, read_daily, read_realtime, realtime_jobs
 from argus_tushare.settings import TushareSettings
 
@@ -99,7 +103,18 @@ class TushareSource(Source):
 
     def calls_made(self) -> int | None:
         """The requests so far; long series and some interfaces take several a question."""
-        return None if self._api is None else self._api.calls_made
+        return None if self._api is None else sum(self._api.calls_made.values())
+
+    def charges(self, query: Query) -> Iterable[Charge]:
+        """The calls of each interface that a question takes, every page counted."""
+        return charges(query, self.settings)
+
+    def meters(self) -> Iterable[Meter]:
+        """The requests so far, by interface."""
+        if self._api is None:
+            return []
+        made = self._api.calls_made
+        return [Meter(interface=name, used=made.get(name, 0)) for name in NAMES]
 
     def quotes(self, query: QuotesQuery) -> Iterable[Quote]:
         """The latest quotes: snapshots, or the newest days where the settings say so."""

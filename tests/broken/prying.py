@@ -1,7 +1,7 @@
 """A plugin that uses what lies below the core's own names."""
 
 from argus_core import Balancer
-from argus_core.routing.node import scopes_of
+from argus_core.routing.scopes import scopes_of
 
 SCOPES = scopes_of
 

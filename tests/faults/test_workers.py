@@ -116,7 +116,7 @@ class TestPatience:
     async def test_what_nobody_understands_ends_the_worker_instead_of_its_reader(self, monkeypatch):
         odd = []
 
-        def once(self, jobs, report, now):
+        def once(self, jobs, report, now, meters):
             odd.append(report)
             if len(odd) == 1:
                 raise KeyError("jobs")

@@ -23,6 +23,8 @@ from collections.abc import Generator
 from dataclasses import dataclass, replace
 from typing import Self
 
+from support.network import entered
+
 _TICK = 0.005
 _AT_ONCE = 1 << 16
 _RESET = struct.pack("ii", 1, 0)
@@ -47,10 +49,18 @@ class Toxics:
 
 
 class FaultProxy:
-    """Passes bytes between `port` on loopback and a server's port, as well as the toxics let it."""
+    """Passes bytes between `port` on loopback and a server's port, as well as the toxics let it.
 
-    def __init__(self, upstream: int) -> None:
+    With ``namespace`` it listens on ``host`` in that network namespace, so that the way to it is
+    one of the kernel's own that can be cut or made to lose packets.
+    """
+
+    def __init__(
+        self, upstream: int, *, host: str = "127.0.0.1", namespace: str | None = None
+    ) -> None:
         self.toxics = Toxics()
+        self.host = host
+        self._namespace = namespace
         self.accepted = 0
         """How many connections there have been."""
         self._upstream = upstream
@@ -60,6 +70,11 @@ class FaultProxy:
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task] = set()
         self.port = 0
+
+    @property
+    def url(self) -> str:
+        """Where it listens, if HTTP is spoken there."""
+        return f"http://{self.host}:{self.port}"
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -100,8 +115,17 @@ class FaultProxy:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(20)
 
     async def _listen(self) -> None:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
+        if self._namespace is None:
+            self._server = await asyncio.start_server(self._accept, self.host, self.port)
+        else:
+            listener = await asyncio.to_thread(self._inside, self._namespace)
+            self._server = await asyncio.start_server(self._accept, sock=listener)
         self.port = self._server.sockets[0].getsockname()[1]
+
+    def _inside(self, namespace: str) -> socket.socket:
+        """A socket of the namespace; the thread that makes it comes back from there."""
+        with entered(namespace):
+            return socket.create_server((self.host, self.port))
 
     async def _unlisten(self) -> None:
         assert self._server is not None

@@ -24,6 +24,7 @@ from argus_core import (
     Instrument,
     Kind,
     Level,
+    Meter,
     Period,
     Preparing,
     Quote,
@@ -87,6 +88,12 @@ class Hanging(Source):
 
     def report(self):
         return {"version": "7", "quota": 0.5, "token": bool(self.settings.token)}
+
+    def meters(self):
+        return [
+            Meter(unit="bytes", used=3, limit=10, window="day", resets_in=math.inf),
+            Meter(used=5),
+        ]
 
     def quotes(self, query):
         first = query.symbols[0]

@@ -5,7 +5,17 @@ from __future__ import annotations
 from fastapi import APIRouter, Depends
 
 from argus_api.auth import reads_data
-from argus_api.v1 import cache, history, quality, quotes, reference, revisions
+from argus_api.v1 import (
+    cache,
+    datasets,
+    history,
+    pools,
+    quality,
+    quotes,
+    reference,
+    revisions,
+    routes,
+)
 
 _data = APIRouter(
     prefix="/api/v1/market_data", tags=["market_data"], dependencies=[Depends(reads_data)]
@@ -16,8 +26,11 @@ _data.include_router(reference.router)
 
 router = APIRouter()
 router.include_router(_data)
+router.include_router(datasets.router)
 router.include_router(quality.router)
 router.include_router(revisions.router)
 router.include_router(cache.router)
+router.include_router(pools.router)
+router.include_router(routes.router)
 
 __all__ = ["router"]

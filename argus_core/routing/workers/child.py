@@ -21,6 +21,7 @@ from argus_core.routing.workers.protocol import (
     CALL,
     DROP,
     JOBS,
+    METERS,
     REPORT,
     START,
     STARTS,
@@ -28,6 +29,8 @@ from argus_core.routing.workers.protocol import (
 )
 from argus_core.routing.workers.session import Session
 from argus_core.routing.workers.wire import Frame
+
+log = logging.getLogger(__name__)
 
 ENDED_ON_REQUEST = 70
 """The exit code of a worker that the gateway told to end."""
@@ -121,7 +124,8 @@ def _beat(session: Session, report: _Report, outbox: Outbox, start: Start) -> No
         lane: Any = getattr(session.source, "jobs", None)
         # A plugin may have put something else in the place of its lane
         jobs = JOBS.encode(lane.status() if isinstance(lane, Jobs) else ())
-        outbox.beat(wire.encoded(Frame({"is": BEAT, "jobs": jobs, "report": report.last})))
+        told = {"report": report.last, "meters": report.meters}
+        outbox.beat(wire.encoded(Frame({"is": BEAT, "jobs": jobs, **told})))
         time.sleep(start.beat)
 
 
@@ -132,13 +136,27 @@ class _Report:
         self._session = session
         self._pause = pause
         self.last: Any = REPORT.encode({})
+        self.meters: Any = METERS.encode(())
+        self._complained = False
 
     def run(self) -> None:
         while True:
             source = self._session.source
             if source is not None:
                 self.last = _reported(source)
+                self.meters = self._metered(source)
             time.sleep(self._pause)
+
+    def _metered(self, source: Source) -> Any:
+        try:
+            told = METERS.encode(tuple(source.meters()))
+            wire.encoded(Frame({"meters": told}))
+        except (Exception, SystemExit) as error:
+            if not self._complained:
+                self._complained = True
+                log.warning("%s: its meters cannot be read", source.name, exc_info=error)
+            return METERS.encode(())
+        return told
 
 
 def _reported(source: Source) -> Any:

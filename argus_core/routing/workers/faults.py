@@ -9,6 +9,7 @@ from typing import Any
 from argus_core import errors
 from argus_core.errors import (
     ArgusError,
+    CallerError,
     ConfigError,
     NotOffered,
     PluginError,
@@ -56,6 +57,9 @@ def _fault_of(error: BaseException, name: str, *, telling: bool) -> Fault:
             retry_after=wait,
             details=_portable(error.details),
         )
+    if isinstance(error, CallerError):
+        # As in Node: the question is at fault, as this source sees it, and nobody is blamed.
+        return Fault(kind=NotOffered.__name__, message=error.message)
     message = f"{name} raised {type(error).__name__} instead of answering"
     if telling:
         message = f"{type(error).__name__}: {error}"

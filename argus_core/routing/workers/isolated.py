@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from random import Random
 from typing import Any, ClassVar
 
 from argus_core.clock import Clock
 from argus_core.errors import SourceError
+from argus_core.extend.quota import Charge, Meter
 from argus_core.extend.source import DATASETS, Push, Source
 from argus_core.model.query import (
     BarsQuery,
@@ -131,6 +132,21 @@ class Isolated(Source):
         for job in running:
             told |= {"job": job.key, "job_done": job.done, "job_total": job.total}
         return told
+
+    # -- quota --------------------------------------------------------------------------------
+
+    @property
+    def metered(self) -> bool:
+        """True if a call to the source in the worker spends what its account is allowed."""
+        return self.inner.charges is not Source.charges or self.calls_per_minute is not None
+
+    def charges(self, query: Query) -> Iterable[Charge]:
+        """What the plugin says; it needs no session for that, so it is asked on this side."""
+        return self.inner.charges(self, query)
+
+    def meters(self) -> Iterable[Meter]:
+        """The meters of the last heartbeat; those of calls come too late to go by."""
+        return [meter for meter in self._worker.meters if meter.window is not None]
 
     # -- questions ----------------------------------------------------------------------------
 

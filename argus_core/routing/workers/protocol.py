@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from argus_core.extend.jobs import JobStatus
+from argus_core.extend.quota import Meter
 from argus_core.extend.source import Source
 from argus_core.extend.units import Units
 from argus_core.model.period import Period
@@ -82,5 +83,6 @@ FACTS = form_of(Facts)
 FAULTS = form_of(Fault)
 JOBS = form_of(tuple[JobStatus, ...])
 REPORT = form_of(Any)
+METERS = form_of(tuple[Meter, ...])
 BOOKS = form_of(list[Depth])
 GAP = form_of(Gap)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from argus_core.extend.jobs import JobStatus
+from argus_core.extend.quota import Meter
 from argus_core.routing.workers.limits import Limits
 
 LATE = 2.0
@@ -33,6 +34,7 @@ class Signs:
         self._running: dict[int, _Running] = {}
         self.jobs: tuple[JobStatus, ...] = ()
         self.report: dict[str, Any] = {}
+        self.meters: tuple[Meter, ...] = ()
 
     def heard(self, now: float) -> None:
         """Note that something, whatever it says, came from the worker; inf while it is read."""
@@ -51,10 +53,16 @@ class Signs:
         call = self._running.get(number)
         return None if call is None else now - call.since
 
-    def told(self, jobs: tuple[JobStatus, ...], report: dict[str, Any], now: float) -> None:
+    def told(
+        self,
+        jobs: tuple[JobStatus, ...],
+        report: dict[str, Any],
+        now: float,
+        meters: tuple[Meter, ...] = (),
+    ) -> None:
         """Note what a heartbeat said; a job's ``silent`` counts up to that heartbeat."""
         self.jobs, self._told = jobs, now
-        self.report = report
+        self.report, self.meters = report, meters
 
     def silence(self, now: float) -> float:
         """Seconds since anything was heard."""

@@ -13,11 +13,17 @@ _TERMS = ("kill_after", "heartbeat_lost", "job_limit")
 def terms_of(table: SourceTable, cls: type[Source], where: str) -> Limits | None:
     """The limits of the worker that the table asks for; None if the source runs in the gateway.
 
-    Raises :class:`ConfigError` for more than one worker and for limits of a worker where there
-    is none.
+    Raises :class:`ConfigError` for more than one worker, for limits of a worker where there is
+    none, and for a worker that would only pass on what another process says.
     """
     given = {name: getattr(table, name) for name in _TERMS if getattr(table, name) is not None}
     if (table.isolation or cls.isolation) == "process":
+        if cls.relays:
+            raise ConfigError(
+                f"plugin {table.plugin!r} asks another gateway, a process of its own already",
+                where=where,
+                fix='leave `isolation = "process"` out',
+            )
         if table.workers > 1:
             raise _too_many(table, cls, where)
         return Limits(**given)

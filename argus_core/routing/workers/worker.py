@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 
 from argus_core.errors import SourceTimeout, SourceUnavailable
 from argus_core.extend.jobs import JobStatus
+from argus_core.extend.quota import Meter
 from argus_core.model.records import Depth, Gap
 from argus_core.routing.workers import protocol
 from argus_core.routing.workers.calls import Calls
@@ -24,6 +25,7 @@ from argus_core.routing.workers.protocol import (
     GAP,
     JOBS,
     MAKE,
+    METERS,
     OPEN,
     REPORT,
     START,
@@ -107,6 +109,11 @@ class Worker:
     def jobs(self) -> tuple[JobStatus, ...]:
         """The jobs of the last heartbeat."""
         return () if self._life is None else self._life.signs.jobs
+
+    @property
+    def meters(self) -> tuple[Meter, ...]:
+        """The meters of the last heartbeat."""
+        return () if self._life is None else self._life.signs.meters
 
     @property
     def report(self) -> dict[str, Any]:
@@ -225,7 +232,7 @@ class Worker:
                 calls.began(head["number"])
             case protocol.BEAT:
                 jobs, report = JOBS.decode(head["jobs"]), REPORT.decode(head["report"])
-                signs.told(jobs, report, time.monotonic())
+                signs.told(jobs, report, time.monotonic(), METERS.decode(head["meters"]))
             case protocol.LOG:
                 words.record(head["level"], head["logger"], head["text"])
             case protocol.PUSH:

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from datetime import date, timedelta
 
 from argus_core.errors import BadParameter, NotOffered
-from argus_core.extend.source import Source
 from argus_core.market.kinds import kind_of
 from argus_core.market.sectors import SECTORS
 from argus_core.market.symbols import parse_symbol
@@ -16,7 +15,7 @@ from argus_core.model.records import Instrument, TradingDays
 from argus_core.model.symbol import Exchange, Kind, Symbol
 from argus_core.testing import candidates
 from argus_core.testing.check import Check, Failed, check, demand, skip
-from argus_core.testing.questions import Asking, asking, offered, weekend
+from argus_core.testing.questions import Asking, asking, offered, offers_of, weekend
 from argus_core.testing.subject import Subject, sessions
 
 _A_YEAR = timedelta(days=365)
@@ -188,8 +187,7 @@ async def _demand_older(it: Asking, start: date, end: date) -> None:
 
 
 def _offers(it: Asking) -> frozenset[str]:
-    source: type[Source] = type(it.source)
-    return source.offers()
+    return offers_of(it.source)
 
 
 async def _calendar(it: Asking, start: date, end: date) -> dict[str, TradingDays]:

@@ -15,7 +15,7 @@ from support.distribution import install
 from support.process import argus, environment
 from typer.testing import CliRunner
 
-from argus_cli import app, server
+from argus_cli import app, listening
 from argus_cli.logs import QuerySecrets, configuration
 from argus_core.errors import ConfigError
 
@@ -39,15 +39,15 @@ class TestAddress:
         assert f"--port {taken + 1}" in third
 
     def test_a_port_that_may_not_be_had_is_told(self):
-        error = server._refused("127.0.0.1", 80, PermissionError(13, "Permission denied"))
+        error = listening.refused("127.0.0.1", 80, PermissionError(13, "Permission denied"))
         assert "port 80" in error.message
 
     def test_an_address_of_another_machine_is_told(self):
         with pytest.raises(ConfigError, match=r"cannot listen on 203\.0\.113\.1"):
-            server._listener("203.0.113.1", 0)
+            listening.bound("203.0.113.1", 0)
 
     def test_the_socket_does_not_listen_yet(self):
-        with server._listener("127.0.0.1", 0) as listener:
+        with listening.bound("127.0.0.1", 0) as listener:
             port = listener.getsockname()[1]
             with pytest.raises(ConnectionRefusedError):
                 socket.create_connection(("127.0.0.1", port), timeout=5)
@@ -63,7 +63,7 @@ class TestAddress:
         ],
     )
     def test_the_url_is_one_that_opens(self, host, url):
-        assert server._url(host, 8001) == url
+        assert listening.url_of(host, 8001) == url
 
 
 class TestLogs:

@@ -169,6 +169,8 @@ def test_loopback(tmp_path, host, loopback):
         ("server = 5", "must be a table", "[server]"),
         ("auth = 'open'", "must be a table", "[auth]"),
         ("[auth]\nopen = 5", "[auth.open]", "[auth]"),
+        ("[routes]\nbars = { order = 'quality' }", "pools", "[routes.bars]"),
+        ("[routes]\nbars = { pools = ['a'], order = 'best' }", "order", "[routes.bars]"),
         ("routes = 5", "must be a table", "[routes]"),
         ("sources = []", "must be a table", "[sources]"),
         ("[[sources]]\nplugin='x'", "must be a table", "[sources]"),
@@ -376,3 +378,49 @@ def test_whatever_stands_there_is_a_configuration_or_an_explained_mistake(table)
     except ConfigError as error:
         made = error
     assert isinstance(made, Config) or (made.where.startswith("plugins.toml") and made.fix)
+
+
+# -- pools' limits, server nodes, reading again ---------------------------------------------------
+
+LONE = {"sources": {"one": {"plugin": "demo"}}, "pools": {"p": {"sources": ["one"]}}}
+
+
+def test_the_environment_gives_the_defaults_of_every_pool():
+    environ = {"POOL_MIN_SIZE": "5", "POOL_MAX_SIZE": "50", "POOL_AUTO_SCALE": "false"}
+    table = {**LONE, "pools": {**LONE["pools"], "q": {"sources": ["one"], "max_size": 7}}}
+    config = Config.parse(table, environ)
+    limits = config.pools["p"], config.pools["q"], config.pool_limits
+    assert [one.min_size for one in limits] == [5, 5, 5]
+    assert [one.max_size for one in limits] == [50, 7, 50]
+    assert [one.auto_scale for one in limits] == [False] * 3
+
+
+@pytest.mark.parametrize(
+    ("environ", "words"),
+    [
+        ({"POOL_MIN_SIZE": "many"}, "POOL_MIN_SIZE='many': min_size"),
+        ({"POOL_MAX_SIZE": "0"}, "POOL_MAX_SIZE='0': max_size"),
+        ({"POOL_MIN_SIZE": "500"}, "min_size 500 is more than max_size 64"),
+        ({"POOL_AUTO_SCALE": "perhaps"}, "auto_scale"),
+    ],
+)
+def test_bad_defaults_of_pools_are_told(environ, words):
+    with pytest.raises(ConfigError, match=words) as caught:
+        Config.parse(LONE, environ)
+    assert caught.value.where == "the environment"
+    assert "POOL_MAX_SIZE" in caught.value.fix
+
+
+def test_a_pool_that_the_environment_contradicts_says_so():
+    table = {**LONE, "pools": {"p": {"sources": ["one"], "max_size": 3}}}
+    with pytest.raises(ConfigError, match="min_size 5 is more") as caught:
+        Config.parse(table, {"POOL_MIN_SIZE": "5"})
+    assert "POOL_MIN_SIZE of the environment" in caught.value.where
+
+
+def test_the_key_of_server_nodes_is_a_reference_and_no_text():
+    nodes = {"allow": ["a:1"], "key": {"env": "KEY"}}
+    config = Config.parse({**LONE, "server_nodes": nodes}, {})
+    assert config.server_nodes_key == {"env": "KEY"}
+    with pytest.raises(ConfigError, match="must not stand in the file"):
+        Config.parse({**LONE, "server_nodes": {**nodes, "key": "plain"}}, {})

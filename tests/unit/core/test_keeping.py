@@ -40,4 +40,4 @@ async def test_a_chore_that_breaks_is_told_tried_again_and_keeps_nothing_open(
         async with asyncio.timeout(5):
             await enough.wait()
     assert "a mistake of ours" in caplog.text
-    assert not gateway._opened, "everything is closed"
+    assert not gateway.control.opened.parts, "everything is closed"

@@ -24,12 +24,12 @@ def test_the_calls_a_minute_are_a_matter_of_the_account():
 
 def test_every_request_counts_a_refused_one_too():
     with serving() as server, closing(connect(settings(server), StillClock())) as api:
-        assert api.calls_made == 0
+        assert api.calls_made == {}
         api.table("daily", ts_code="600519.SH")
         api.query("daily", ts_code="600519.SH")
         with suppress(ArgusError):
             api.table("no_such_interface")
-        assert api.calls_made == 3
+        assert api.calls_made == {"daily": 2, "no_such_interface": 1}
 
 
 async def test_the_source_tells_its_requests_while_it_is_open():

@@ -306,3 +306,34 @@ def test_midnight_is_shanghais(quiet):
     with client(quiet, late) as ours, pytest.raises(Throttled) as caught:
         ours.daily()
     assert caught.value.retry_after == 30
+
+
+def test_a_connection_that_a_call_opens_while_the_client_is_closed_is_closed_too(
+    quiet, monkeypatch
+):
+    connected, go = threading.Event(), threading.Event()
+    opened: list[socket.socket] = []
+    connect_now = socket.create_connection
+
+    def late(*args, **options):
+        connected.set()
+        go.wait(10)
+        opened.append(connect_now(*args, **options))
+        return opened[-1]
+
+    monkeypatch.setattr(socket, "create_connection", late)
+    answered: list[object] = []
+
+    def ask():
+        answered.append(ours.table("rt_k", ts_code="600519.SH"))
+
+    with client(quiet) as ours:
+        asking = threading.Thread(target=ask)
+        asking.start()
+        assert connected.wait(5)
+    go.set()
+    asking.join(5)
+    assert len(answered) == 1
+    assert [connection.fileno() for connection in opened] == [-1]
+    with pytest.raises(SourceUnavailable, match="closed"):
+        ask()

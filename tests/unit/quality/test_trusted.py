@@ -42,15 +42,17 @@ class Shared(Cache):
 
 class Live:
     simulated = False
+    relays = False
 
 
 class Invented:
     simulated = True
+    relays = False
 
 
 def node(name, kind=Live, down=None):
     return SimpleNamespace(
-        name=name, source=kind(), down=down, quarantine=SimpleNamespace(in_force=False)
+        name=name, source=kind(), down=down, off=None, quarantine=SimpleNamespace(in_force=False)
     )
 
 

@@ -104,6 +104,21 @@ def table(default=(), **routes):
     return RouteTable(parsed, pools)
 
 
+def test_only_what_is_to_go_by_merit_does():
+    turned = lambda pools, _query: tuple(reversed(pools))  # noqa: E731 - two lines would hide it
+    plain = {"pools": ["near", "far"], "order": "quality"}
+    rule = {"markets": ["SHFE"], "pools": ["night", "other"], "order": "quality"}
+    written = {"default": ["near", "far"], "quotes": plain, "bars_rules": [rule]}
+    pools = {name: Pool(name, members(name)) for name in ("near", "far", "night", "other")}
+    routes = RouteTable(Routes.parse(written, "a test"), pools, turned)
+    assert parts(routes, QuotesQuery(symbols=(SH,))) == [(["far", "near"], (SH,))]
+    assert parts(routes, BARS) == [(["near", "far"], (SH, SZ)), (["other", "night"], (RB,))]
+    put = routes.routes.with_route("quotes", ("near", "far"))
+    assert parts(RouteTable(put, pools, turned), QuotesQuery(symbols=(SH,))) == [
+        (["near", "far"], (SH,))
+    ]
+
+
 def parts(route_table, query):
     return [([pool.name for pool in pools], part.keys) for pools, part in route_table.split(query)]
 

@@ -45,7 +45,7 @@ class TestFactsAndFaults:
             (NotOffered("never"), NotOffered, {"message": "never"}),
             (LoginFailed("no", details={1, 2}), LoginFailed, {"details": None}),
             (PluginError("a", where="b", fix="c"), PluginError, {"where": "b", "fix": "c"}),
-            (BadParameter("p"), SourceUnavailable, {}),
+            (BadParameter("p"), NotOffered, {"message": "p"}),
             (KeyError("s3cret"), SourceUnavailable, {}),
             (SystemExit(1), SourceUnavailable, {}),
         ],

@@ -24,6 +24,7 @@ from argus_core.errors import (
 from argus_core.gateway import Gateway
 from argus_core.model.answer import Answer, Failure, Provenance
 from argus_core.model.period import Adjust
+from argus_core.model.request import Priority, current_request
 from argus_core.routing.node import Node
 from argus_core.tables import WarmupTable
 from argus_core.warmup.run import Warmup
@@ -73,6 +74,7 @@ class Asker:
 
     def answer(self, keys, ask):
         assert ask.deadline.remaining == 60
+        assert current_request().priority is Priority.WARMUP
         self.asked.append(keys)
         self.at.append(self.clock.monotonic())
         step = self.script.pop(0) if self.script else None
@@ -259,9 +261,10 @@ class TestPace:
         return bench
 
     @pytest.mark.parametrize(
-        ("rate", "cost", "apart"), [(30, 1, 2), (30, 4, 8), (None, 1, 1), (2, 50, 60), (30, 0, 0)]
+        ("rate", "cost", "apart"),
+        [(30, 1, 2.5), (30, 4, 10), (None, 1, 1), (2, 50, 60), (30, 0, 0)],
     )
-    def test_batches_follow_as_the_account_allows(self, rate, cost, apart):
+    def test_batches_follow_as_its_share_of_the_account_allows(self, rate, cost, apart):
         bench = self.counting(rate, cost)
         bench.run()
         at = bench.argus.at
@@ -281,7 +284,7 @@ class TestPace:
                     bench.node.source.made += 20  # somebody else asks meanwhile
 
         asyncio.run(run())
-        assert bench.argus.at[2] - bench.argus.at[1] == 21
+        assert bench.argus.at[2] - bench.argus.at[1] == 21 * 1.25
 
     def test_nobody_waits_for_an_invented_market(self):
         class Invented(Account):
@@ -432,7 +435,7 @@ async def test_an_account_is_asked_no_faster_than_it_allows_however_a_question_p
             calls_made = node.source.calls_made
             asked = [(clock.monotonic(), calls_made()) async for _ in warmup.run()]
     began, before = asked[0]
-    # All but the calls of the last batch are paid for, at two seconds each.
+    # All but the calls of the last batch are paid for, at 24 a minute: its share of the 30.
     ended, paid = asked[-1][0], asked[-2][1]
     assert asked[-1][1] - before > len(asked), "some question took several calls"
-    assert ended - began == 2 * (paid - before)
+    assert ended - began == 2.5 * (paid - before)

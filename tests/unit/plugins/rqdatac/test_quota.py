@@ -33,6 +33,21 @@ def test_it_is_due_at_once_and_then_every_five_minutes(quota, clock):
     assert quota.due
 
 
+def test_the_meter_shows_the_bytes_of_this_day_until_midnight(quota, clock):
+    assert quota.meters() == []
+    quota.told(says(900, 1000))
+    (meter,) = quota.meters()
+    assert (meter.unit, meter.used, meter.limit, meter.window) == ("bytes", 900, 1000, "day")
+    assert meter.resets_in == 9 * 3600
+    assert not meter.exhausted
+    quota.told(says(1000, 1000))
+    assert quota.meters()[0].exhausted
+    quota.told(says(10**12, 0))
+    assert not quota.meters()[0].exhausted
+    clock.advance(9 * 3600)
+    assert quota.meters() == [], "what was told yesterday says nothing of today"
+
+
 def test_zero_means_no_limit(quota):
     quota.told(says(123, 0, remaining_days=0, license_type="FULL"))
     report = quota.report()

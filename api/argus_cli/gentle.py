@@ -1,0 +1,138 @@
+"""uvicorn's server with an end that harms no request."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+
+import uvicorn
+
+from argus_api.lifecycle import Lifecycle
+from argus_cli.listening import CLOSING, LINGER, refused
+
+_LOOK = 0.02
+_TURNS = 5
+"""Turns of the loop that an accepted connection may take until its protocol knows of it."""
+
+
+class GentleServer(uvicorn.Server):
+    """A server that drains.
+
+    ``announce`` is called once it listens. Told to end, it goes through four steps: readiness off
+    for ``drain_wait`` seconds, no new connections, one more request on idle ones, and up to
+    ``drain_seconds`` for what is under way. Signals are the business of whoever runs it.
+    """
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        lifecycle: Lifecycle,
+        announce: Callable[[], None],
+        *,
+        drain_wait: float = 0.0,
+        drain_seconds: float = 10.0,
+    ) -> None:
+        super().__init__(config)
+        self._lifecycle = lifecycle
+        self._announce = announce
+        self._drain_wait = drain_wait
+        self._drain_seconds = drain_seconds
+
+    def drain(self) -> None:
+        """Begin to end; asked once more, end at once. To be called in the server's loop."""
+        if self._lifecycle.draining:
+            self.force()
+            return
+        self._lifecycle.drain()
+        asyncio.get_running_loop().call_later(self._drain_wait, self._stop)
+
+    def force(self) -> None:
+        """End at once: requests under way are broken off, closing gets two seconds."""
+        self._lifecycle.drain()
+        self.force_exit = True
+        self.should_exit = True
+        # Whatever hangs by then, a vendor's thread or a plugin's close, shall not keep us.
+        last = threading.Timer(CLOSING, os._exit, (1,))
+        last.daemon = True
+        last.start()
+
+    def _stop(self) -> None:
+        self.should_exit = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen; raises :class:`ConfigError` if somebody else has begun to since our bind."""
+        try:
+            await super().startup(sockets)
+        except OSError as error:
+            raise refused(self.config.host, self.config.port, error) from None
+        self._announce()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Return when the last connection is closed, or its time is over."""
+        waiting = [peer for sock in sockets or () for peer in _waiting(sock)]
+        for server in self.servers:
+            server.close()
+        for sock in sockets or ():
+            sock.close()
+        await self._welcome(waiting)
+        state = self.server_state
+        await self._while_any(LINGER, lambda: bool(state.connections))
+        for connection in list(state.connections):
+            connection.shutdown()
+        await self._while_any(self._drain_seconds, lambda: bool(state.connections or state.tasks))
+        late = list(state.tasks)
+        for task in late:
+            task.cancel("the server ends")
+        if late:
+            await asyncio.wait(late, timeout=CLOSING)
+        for connection in list(state.connections):
+            connection.transport.abort()
+
+    async def _welcome(self, peers: list[socket.socket]) -> None:
+        """Return when these connections, and those accepted just before, are known as such."""
+        loop, config = asyncio.get_running_loop(), self.config
+        for peer in peers:
+            await loop.connect_accepted_socket(
+                lambda: config.http_protocol_class(  # type: ignore[call-arg]
+                    config=config,
+                    server_state=self.server_state,
+                    app_state=self.lifespan.state,
+                ),
+                peer,
+            )
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
+
+    async def _while_any(self, seconds: float, left: Callable[[], bool]) -> None:
+        """Return when nothing is left, the time is over, or the end is forced."""
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + seconds
+        # uvicorn has no event for it.
+        while left() and not self.force_exit and loop.time() < ends:  # noqa: ASYNC110
+            await asyncio.sleep(_LOOK)
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Leave the signals alone."""
+        # The original raises them once more at its end, and the process would die of it with the
+        # lifespan still open.
+        yield
+
+
+def _waiting(listener: socket.socket) -> list[socket.socket]:
+    """Connections that stand but were not accepted yet; closing the listener would reset them."""
+    peers: list[socket.socket] = []
+    if sys.platform == "win32":  # there the loop has its accept under way already
+        return peers
+    while True:
+        try:
+            peer, _ = listener.accept()
+        except OSError:  # none is left
+            return peers
+        peer.setblocking(False)
+        peers.append(peer)

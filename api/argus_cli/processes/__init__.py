@@ -1,0 +1,1 @@
+"""One agent that holds every session, edges that answer, and a supervisor that answers nothing."""

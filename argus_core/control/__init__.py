@@ -1,0 +1,1 @@
+"""What operators change while Argus runs: pools, routes, switches, the configuration itself."""
