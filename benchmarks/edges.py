@@ -120,7 +120,15 @@ def _used() -> float:
 
 def _wrk(ports: list[int], each: int, options: argparse.Namespace) -> list[tuple[float, float]]:
     threads = max(1, min(each, options.threads // len(ports)))
-    command = ["wrk", "--latency", f"-t{threads}", f"-c{each}", f"-d{options.seconds:g}s"]
+    command = [
+        "wrk",
+        "--latency",
+        "--timeout",
+        "10s",
+        f"-t{threads}",
+        f"-c{each}",
+        f"-d{options.seconds:g}s",
+    ]
     running = [
         subprocess.Popen(
             [*command, f"http://127.0.0.1:{port}{PATH}"], stdout=subprocess.PIPE, text=True

@@ -114,14 +114,14 @@ class Elsewhere(BaseRoute):
         )
         try:
             told = await self._agent.send(asked, stream=True)
+            try:
+                yield told
+            finally:
+                await told.aclose()
         except httpx.TransportError:
             raise AllSourcesFailed(
                 "the process that holds the sessions is being started again", retry_after=1.0
             ) from None
-        try:
-            yield told
-        finally:
-            await told.aclose()
 
     async def _health(self, request: Request) -> Response:
         """What the agent says of its sources; without it, that only what is kept is served."""

@@ -36,13 +36,8 @@ class Link:
     """A pool of connections. Redirects are not followed and no proxy is asked."""
 
     def __init__(self, name: str, settings: RemoteSettings, *, body_cap: int = BODY_CAP) -> None:
-        try:
-            import httpx  # noqa: PLC0415 - an extra, needed only when a source is opened
-        except ImportError as error:
-            raise PluginError(
-                "the remote plugin needs the package httpx",
-                fix='pip install "argus-marketdata[remote]"',
-            ) from error
+        import httpx  # noqa: PLC0415 - it takes a while to import, and only who asks needs it
+
         self._httpx = httpx
         self._name = name
         self._settings = settings

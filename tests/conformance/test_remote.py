@@ -32,14 +32,14 @@ class TestRemote(SourceConformance):
                     yield proxy
 
     def settings_for(self):
-        return {"url": self.vendor.url, "simulated": True, "key": "a-secret-key", "timeout": 1.0}
+        return {"url": self.vendor.url, "simulated": True, "key": "a-secret-key", "timeout": 2.0}
 
     def faults(self):
         answering = self.vendor.agent.app.answering
         nothing = told_records("quotes", Told(now=self.clock.now()))
         return {
             "timeout": lambda: self.vendor.trouble(hang=True),
-            "slow": lambda: self.vendor.trouble(latency=0.5),
+            "slow": lambda: self.vendor.trouble(latency=0.1),
             "disconnect": self.vendor.refusing,
             "quota": lambda: answering(429, refusal("RATE_LIMIT_EXCEEDED"), Retry_After="7"),
             "no_permission": lambda: answering(403, refusal("FORBIDDEN")),

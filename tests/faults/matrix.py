@@ -69,6 +69,8 @@ def main() -> int:
     parser.add_argument("--short", action="store_true", help="15 s a row, and no long waits")
     parser.add_argument("--out", type=Path, help="write matrix.md, matrix.json, bad rows' logs")
     given = parser.parse_args()
+    if shutil.which("redis-server") is None:
+        sys.exit("redis-server is not on PATH: apt-get install redis-server")
     data = Path(os.environ.get("ARGUS_TEST_DATA", DEFAULT_DATA))
     if not data.is_dir():
         sys.exit(f"recorded market data are absent: set ARGUS_TEST_DATA (looked in {data})")

@@ -50,6 +50,8 @@ class Figures:
     requests: int
     per_second: float
     wrong: int
+    short: int
+    """Of the wrong ones, histories that lack days."""
     errors: int
     stale: int
     lead: Latency
@@ -72,11 +74,12 @@ def figures(requests: Sequence[Request], phases: Phases) -> Figures:
     normal = max(3 * lead.p99, lead.p99 + 50)
     hurt = [one for one in told if one[0] >= phases.fault]
     outcomes = Counter(one[3].split(":", 1)[0] for one in hurt)
-    wrong = sum(one[3].startswith("wrong") for one in told)
+    wrong = [one[3] for one in told if one[3].startswith("wrong")]
     return Figures(
         requests=len(hurt),
         per_second=len(told) / (phases.end - phases.lead),
-        wrong=wrong,
+        wrong=len(wrong),
+        short=sum(" bars of " in why for why in wrong),
         errors=outcomes["error"],
         stale=outcomes["stale"],
         lead=lead,
@@ -117,14 +120,20 @@ def settled(requests: Sequence[Request], begin: float, end: float, normal: float
 
 
 def missed(
-    told: Figures, *, back: float | None, bound: float, rate: float, noticed: bool
+    told: Figures,
+    *,
+    back: float | None,
+    bound: float,
+    rate: float,
+    noticed: bool,
+    unseen: bool = False,
 ) -> tuple[str, ...]:
     """The bars that a row misses, in words; none if it is as it should be."""
     found = []
     if not noticed:
         found.append("nobody noticed the fault: was there one?")
-    if told.wrong:
-        found.append(f"{told.wrong} wrong answers")
+    if wrong := told.wrong - (told.short if unseen else 0):
+        found.append(f"{wrong} wrong answers")
     if told.errors > ERRORS * told.requests:
         found.append(f"{told.errors / told.requests:.2%} errors")
     soon = [at for at in (told.since_fault, told.since_heal) if at is not None and at <= SOON]

@@ -25,6 +25,8 @@ PATIENCE = 20.0
 """Seconds after which a consumer has gone."""
 WINDOWS = 4
 """Hot ranges of history a symbol."""
+BATCHES = 0.1
+"""The share of questions about quotes that ask for all symbols at once."""
 LATEST = "/api/v1/market_data/latest?symbols="
 HISTORY = "/api/v1/market_data/history?symbols="
 
@@ -51,7 +53,7 @@ class Question:
     """One request, and what is needed to judge its answer."""
 
     path: str
-    symbol: str
+    symbols: tuple[str, ...]
     cached: bool
     start: str = ""
     end: str = ""
@@ -94,9 +96,10 @@ class Load:
             if cached:
                 return self.random.choice(self._hot)
             return self._history(self.random.choice(SYMBOLS), cached=False)
-        symbol = self.random.choice(SYMBOLS)
+        many = len(SYMBOLS) if self.random.random() < BATCHES else 1
+        symbols = tuple(self.random.sample(SYMBOLS, many))
         more = "" if cached else "&use_cache=false"
-        return Question(LATEST + symbol + more, symbol, cached)
+        return Question(LATEST + ",".join(symbols) + more, symbols, cached)
 
     def _history(self, symbol: str, *, cached: bool = True) -> Question:
         bars = self.truth.bars[symbol]
@@ -105,7 +108,7 @@ class Load:
         start, end = bars[first]["date"], bars[last]["date"]
         more = "" if cached else "&use_cache=false"
         path = f"{HISTORY}{symbol}&start_date={start}&end_date={end}{more}"
-        return Question(path, symbol, cached, start, end)
+        return Question(path, (symbol,), cached, start, end)
 
     async def _asked(self, question: Question, due: float) -> None:
         oldest = datetime.fromtimestamp(time.time() + self.plan.market, SHANGHAI) - timedelta(
@@ -133,17 +136,21 @@ class Load:
             # A known symbol was asked for properly: that nobody has it is not true.
             kind = "wrong" if status < 500 and status != 429 else "error"
             return f"{kind}: {status} {code} {_attempts(told['error'])}"
-        if question.symbol in told.get("errors", {}):
-            return f"error: {told['errors'][question.symbol]}"
-        stale = told["meta"]["stale"]
-        data = told["data"].get(question.symbol)
+        for symbol in question.symbols:
+            if symbol in told.get("errors", {}):
+                return f"error: {told['errors'][symbol]}"
+            if why := self._false(question, symbol, told, oldest):
+                return f"wrong: {why} from {told['meta'].get('source')}"
+        return "stale" if told["meta"]["stale"] else "ok"
+
+    def _false(
+        self, question: Question, symbol: str, told: dict[str, Any], oldest: datetime
+    ) -> str:
+        """Why the answer is false as far as this symbol goes, or nothing."""
+        data = told["data"].get(symbol)
         if question.start:
-            why = self.truth.wrong_bars(question.symbol, data or [], question.start, question.end)
-        else:
-            why = self.truth.wrong_quote(question.symbol, data, None if stale else oldest)
-        if why:
-            return f"wrong: {why} from {told['meta'].get('source')}"
-        return "stale" if stale else "ok"
+            return self.truth.wrong_bars(symbol, data or [], question.start, question.end)
+        return self.truth.wrong_quote(symbol, data, None if told["meta"]["stale"] else oldest)
 
 
 def _attempts(error: dict[str, Any]) -> str:

@@ -46,8 +46,14 @@ def cells(verdict: Verdict) -> tuple[str, ...]:
         f"{_seconds(verdict.back)} ({verdict.row.back:g})",
         f"{verdict.failures}",
         f"{verdict.cpu['generator']:.0%}",
-        "; ".join(verdict.missed) or "good",
+        _judgement(verdict, told.wrong),
     )
+
+
+def _judgement(verdict: Verdict, wrong: int) -> str:
+    if verdict.missed:
+        return "; ".join(verdict.missed)
+    return f"unseen: {verdict.row.unseen}" if wrong else "good"
 
 
 def _seconds(value: float | None) -> str:

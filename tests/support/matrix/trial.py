@@ -165,7 +165,14 @@ def _run(
     lasting = math.inf if bound < verdict.row.back else bound
     late = told.fault.worst > 2 * max(told.lead.worst, told.after.worst)
     noticed = bool(verdict.noticed) or late or verdict.row.name == NOTHING
-    verdict.missed = missed(told, back=verdict.back, bound=lasting, rate=rate, noticed=noticed)
+    verdict.missed = missed(
+        told,
+        back=verdict.back,
+        bound=lasting,
+        rate=rate,
+        noticed=noticed,
+        unseen=bool(verdict.row.unseen),
+    )
     if found := leaks(built):
         verdict.missed += (f"a secret stands in the log of {', '.join(found)}",)
 

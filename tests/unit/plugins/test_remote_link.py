@@ -86,7 +86,7 @@ BOMB = gzip.compress(bytes(20_000_000))
     [
         (ok(bytes(2_000_000)), BadData),
         (ok(BOMB, b"Content-Encoding: gzip"), BadData),
-        (ok(gzip.compress(b"fine")[:-9], b"Content-Encoding: gzip"), BadData),
+        (ok(gzip.compress(b"fine", mtime=0)[:-9], b"Content-Encoding: gzip"), BadData),
         (ok(b"nonsense", b"Content-Encoding: gzip"), BadData),
         (ok(b"fine", b"Content-Encoding: br"), BadData),
         (b"SSH-2.0-OpenSSH\r\n\r\n", SourceUnavailable),
