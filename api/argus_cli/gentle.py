@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import socket
 import sys
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from typing import Any
 
 import uvicorn
 
@@ -95,16 +97,15 @@ class GentleServer(uvicorn.Server):
 
     async def _welcome(self, peers: list[socket.socket]) -> None:
         """Return when these connections, and those accepted just before, are known as such."""
-        loop, config = asyncio.get_running_loop(), self.config
+        protocol: Any = self.config.http_protocol_class
+        made = functools.partial(
+            protocol,
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
         for peer in peers:
-            await loop.connect_accepted_socket(
-                lambda: config.http_protocol_class(  # type: ignore[call-arg]
-                    config=config,
-                    server_state=self.server_state,
-                    app_state=self.lifespan.state,
-                ),
-                peer,
-            )
+            await asyncio.get_running_loop().connect_accepted_socket(made, peer)
         for _ in range(_TURNS):
             await asyncio.sleep(0)
 

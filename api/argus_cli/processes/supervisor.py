@@ -13,7 +13,6 @@ import socket
 import sys
 import tempfile
 from collections.abc import Coroutine
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -53,12 +52,6 @@ def supervise(config: Config, *, offline: bool = False, access_log: bool = False
 
     Raises :class:`ConfigError` if the address cannot be had or the agent cannot start.
     """
-    if find_spec("httpx") is None:
-        raise ConfigError(
-            "several processes need the package httpx to reach one another",
-            where="[server] workers, or --workers",
-            fix='pip install "argus-marketdata[remote]"',
-        )
     log_config = configuration(logging.Filter(), access_log=False, process="supervisor")
     logging.config.dictConfig(log_config)
     private = tempfile.mkdtemp(prefix="argus-")  # 0700: only this user's processes get in
