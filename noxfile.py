@@ -40,7 +40,7 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session
 def benchmarks(session: nox.Session) -> None:
-    """Ratios against a bare uvicorn, a clairvoyant cache, polars, one process; each ends with 1 if it misses."""
+    """Ratios against a bare uvicorn, a clairvoyant cache, polars, one process; 1 if one misses."""
     session.install("-e", ".[test]")
     for name in ("latest", "cache_hit", "archive_json", "cache_day", "edges", "autoscale"):
         session.run("python", f"benchmarks/{name}.py", success_codes=[0, 1])

@@ -72,8 +72,9 @@ def mistaken_exemptions(exempt: Mapping[str, str], subject: Subject) -> list[str
 
 
 async def _verdict(one: Check, subject: Subject) -> tuple[Verdict, str]:
+    patience = asyncio.timeout(PATIENCE)
     try:
-        async with asyncio.timeout(PATIENCE) as patience:
+        async with patience:
             await one(subject)
     except Skipped as reason:
         return "skip", str(reason)
