@@ -67,13 +67,15 @@ def assemble(
     random: Random,
     before: Parts | None = None,
     orders: Orders = NO_ORDERS,
+    again: bool = False,
 ) -> Parts:
     """The parts that ``config`` describes; :class:`ConfigError` says what cannot be built.
 
     Of ``before``, whatever would be made of the same is in the new parts too, as it is; tiers and
-    alerters always are, those of ``config`` are only checked.
+    alerters always are, those of ``config`` are only checked. A source that did not open is made
+    anew only if ``again``: checks open it meanwhile, and no other change should wait for it.
     """
-    builder = _Builder(config, clock, random, before, orders)
+    builder = _Builder(config, clock, random, before, orders, again=again)
     if before is None:
         alerts = Alerts(tuple(builder.each("alerter", "alerters", config.alerters)), clock)
         levels = tuple(builder.levels())
@@ -101,8 +103,16 @@ def assemble(
 
 class _Builder:
     def __init__(
-        self, config: Config, clock: Clock, random: Random, before: Parts | None, orders: Orders
+        self,
+        config: Config,
+        clock: Clock,
+        random: Random,
+        before: Parts | None,
+        orders: Orders,
+        *,
+        again: bool,
     ) -> None:
+        self.again = again
         self.config = config
         self.clock = clock
         self.random = random
@@ -180,8 +190,10 @@ class _Builder:
         settings = read_settings(cls, table.settings, where=where, secrets=self.secrets)
         closed = name in self.orders.closed
         same = self.known("source", name, (cls, settings, terms, closed))
-        if same and self.before and (node := self.before.nodes[name]).down is None:
-            return node
+        if same and self.before:
+            node = self.before.nodes[name]
+            if node.down is None or (node.reopens and not self.again):
+                return node
         if terms is None:
             source: Source = self.built(cls, where, name, settings, self.clock)
         else:
@@ -243,7 +255,12 @@ class _Builder:
         if table is not None:
             limits = PoolLimits(**{key: getattr(table, key) for key in PoolLimits.model_fields})
         else:
-            size = sum(member.node.source.max_concurrency for member in members)
+            sources = [member.node.source for member in members]
+            size = sum(source.max_concurrency for source in sources)
+            if any(source.metered for source in sources):
+                # Who waits for a quota waits at its desk: there he is merged with his like, and
+                # not in the way of questions that take nothing of it.
+                size += self.config.pool_limits.max_waiting
             limits = self.config.pool_limits.fixed(size)
         if there is not None and there.gate is not None and there.gate.limits == limits:
             return there.gate

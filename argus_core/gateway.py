@@ -174,10 +174,14 @@ class Gateway:
         await self._close()
 
     async def _close(self) -> None:
-        await self._kept.aclose()
-        await self._parts.alerts.aclose()
-        await self.control.aclose()
-        self._entered = False
+        try:
+            await self._kept.aclose()
+        finally:  # a disk that takes no more must not leave sessions with vendors open
+            try:
+                await self._parts.alerts.aclose()
+            finally:
+                await self.control.aclose()
+                self._entered = False
 
     # -- questions ----------------------------------------------------------------------------
 

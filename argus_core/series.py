@@ -111,7 +111,8 @@ class Series:
         self, query: HistoryQuery, ask: Ask
     ) -> tuple[Answer[pl.DataFrame], dict[str, Period]]:
         """Raw series of the best period that each symbol's sources offer, and that period."""
-        nodes = [n for n in self._nodes if n.down is None and "bars" in n.offers]
+        # Those that are down too: what they gave before may lie in the archive.
+        nodes = [n for n in self._nodes if "bars" in n.offers]
         offered = frozenset[Period]().union(*(n.source.periods for n in nodes))
         found: list[Answer[pl.DataFrame]] = []
         periods: dict[str, Period] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, TypeVar, cast
 
 import orjson
@@ -16,6 +17,9 @@ from argus_core.errors import MissingParameter
 from argus_core.telemetry.mistakes import explain
 
 _Body = TypeVar("_Body", bound=BaseModel)
+_SHAPES: Mapping[str, str] = MappingProxyType(
+    {"model_type": "object", "model_attributes_type": "object", "list_type": "array"}
+)
 
 
 async def read_body(request: Request, kind: type[_Body]) -> _Body:
@@ -32,11 +36,20 @@ async def read_body(request: Request, kind: type[_Body]) -> _Body:
         if missing is not None and all(entry["type"] != "extra_forbidden" for entry in found):
             name = ".".join(str(part) for part in missing["loc"])
             raise MissingParameter(f"{name} is required", details={"parameter": name}) from None
-        told = explain(error, "the body", kind)
         raise BadParameter(
-            "; ".join(filter(None, (told.message, told.fix))),
+            _in_words(error, kind),
             details={"parameter": ".".join(str(part) for part in found[0]["loc"])},
         ) from None
+
+
+def _in_words(error: ValidationError, kind: type[BaseModel]) -> str:
+    """What is wrong, without the advice that suits tables of a file only."""
+    found, told = error.errors(include_url=False), explain(error, "the body", kind)
+    if any(entry["type"] == "extra_forbidden" for entry in found):
+        return f"{told.message}; {told.fix}"
+    shape = _SHAPES.get(found[0]["type"])
+    place = ".".join(str(part) for part in found[0]["loc"]) or "the body"
+    return told.message if shape is None else f"{place} must be a JSON {shape}"
 
 
 def taking(kind: type[BaseModel], *parameters: dict[str, Any]) -> dict[str, Any]:

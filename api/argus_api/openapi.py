@@ -105,9 +105,16 @@ _VIA: dict[str, Any] = {
 def forwarded(schemas: Mapping[str, Any]) -> dict[str, Any]:
     """The ``openapi_extra`` of a route whose body is a question of another gateway."""
     body = {"anyOf": [{"title": name, **schema} for name, schema in schemas.items()]}
-    parameters = [dict(header) for header in (*_HEADERS, _VIA) if header["name"] != "If-None-Match"]
+    headers = [dict(header) for header in (*_HEADERS, _VIA) if header["name"] != "If-None-Match"]
+    dataset = {
+        "name": "dataset",
+        "in": "path",
+        "required": True,
+        "description": "What is asked for.",
+        "schema": {"type": "string", "enum": list(schemas)},
+    }
     return {
-        "parameters": parameters,
+        "parameters": [dataset, *headers],
         "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
         "security": EITHER_SCHEME,
     }

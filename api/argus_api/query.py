@@ -167,4 +167,6 @@ _SHOWN = 60
 
 def quoted(text: str) -> str:
     """What a caller wrote, quoted, short enough for an error message."""
-    return repr(text if len(text) <= _SHOWN else text[:_SHOWN] + "…")
+    shown = repr(text if len(text) <= _SHOWN else text[:_SHOWN] + "…")
+    # One character that cannot be printed takes up to ten to name.
+    return shown if len(shown) <= 2 * _SHOWN else shown[: 2 * _SHOWN] + "…'"

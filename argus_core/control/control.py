@@ -115,7 +115,7 @@ class Control:
 
     async def watch(self) -> None:
         """Apply what other processes change, until cancelled."""
-        looks = 0
+        looks, told = 0, ""
         while True:
             await asyncio.sleep(LOOK)
             looks += 1
@@ -123,8 +123,16 @@ class Control:
                 await self.look()
                 if looks % RESOLVE_AGAIN == 0 and self.overlaid.orders.barred:
                     await self.refresh()
-            except ArgusError as error:
-                log.warning("what another process changed is not in force here: %s", error.message)
+                told = ""
+            except Exception as error:
+                why = error.message if isinstance(error, ArgusError) else type(error).__name__
+                if why != told:  # a full disk stays full for many looks
+                    log.warning(
+                        "what another process changed is not in force here: %s",
+                        why,
+                        exc_info=None if isinstance(error, ArgusError) else error,
+                    )
+                told = why
 
     async def look(self) -> None:
         """Apply what another process has changed since, if one has."""
@@ -217,7 +225,7 @@ class Control:
     ) -> _Step:
         """The step to these, built and not open."""
         known = leading(self.overlaid, forget=forget) if file is self.file else {}
-        leads = await led(self._door_of(file), stored.pools, known)
+        leads = await led(self._door_of(file), stored.pools, known, leading(self.overlaid))
         overlaid = overlay(file, stored, leads)
         config = overlaid.config
         if not config.enabled:
@@ -234,6 +242,7 @@ class Control:
             random=self._random,
             before=self.parts,
             orders=overlaid.orders,
+            again=restart is not None,
         )
         there = self.parts.nodes
         fresh = tuple(node for node in parts.nodes.values() if there.get(node.name) is not node)
@@ -264,13 +273,16 @@ class Control:
         """Put a step into force, at once: nothing is awaited here."""
         live = self.parts
         before = {id(pool.gate) for pool in live.routes.pools.values()}
+        sizes = {name: record.size for name, record in self.overlaid.pools.items()}
         gone = [n for name, n in live.nodes.items() if step.parts.nodes.get(name) is not n]
         live.nodes.clear()
         live.nodes.update(step.parts.nodes)
         live.routes.become(step.parts.routes)
         for name, record in step.overlaid.pools.items():
             gate = live.routes.pools[name].gate
-            if record.size is not None and gate is not None and id(gate) not in before:
+            if record.size is None or gate is None:
+                continue
+            if id(gate) not in before or record.size != sizes.get(name):
                 gate.resize(record.size)
         for name, node in live.nodes.items():
             node.off = step.overlaid.off.get(name)

@@ -8,19 +8,32 @@ from collections.abc import Mapping
 from argus_core.control.addresses import Door
 from argus_core.control.overlay import Led, Overlaid
 from argus_core.control.records import PoolRecord, ServerNode
-from argus_core.errors import ArgusError
+from argus_core.errors import ArgusError, Forbidden
 
 
-async def led(door: Door, pools: Mapping[str, PoolRecord], known: Mapping[str, str]) -> Led:
-    """Where the nodes of these pools lead; those that are known are not looked up again."""
+async def led(
+    door: Door,
+    pools: Mapping[str, PoolRecord],
+    known: Mapping[str, str],
+    last: Mapping[str, str],
+) -> Led:
+    """Where the nodes of these pools lead; those that are known are not looked up again.
+
+    A name that cannot be resolved just now leads where it led ``last``.
+    """
     ends = {node.at: node for record in pools.values() for node in record.nodes}
     addresses, barred = dict[str, str](), dict[str, str]()
 
     async def look(at: str, node: ServerNode) -> None:
         try:
             addresses[at] = known.get(at) or await door.address(node.host, node.port)
-        except ArgusError as error:
+        except Forbidden as error:
             barred[at] = error.message
+        except ArgusError as error:
+            if at in last:
+                addresses[at] = last[at]
+            else:
+                barred[at] = error.message
 
     await asyncio.gather(*(look(at, node) for at, node in ends.items()))
     return Led(addresses=addresses, barred=barred)

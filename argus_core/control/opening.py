@@ -65,7 +65,8 @@ class Opened:
         try:
             async with asyncio.timeout(OPENING):
                 await node.source.open()
-        except Exception as error:  # noqa: BLE001 - a plugin may raise anything
+        # Some vendors' SDKs end the process in a pinch.
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything
             # A source that failed to open says why in its own words, which may hold a secret.
             reason, fix = f"{type(error).__name__}: {error}", ""
             if isinstance(error, ConfigError):
@@ -84,8 +85,10 @@ class Opened:
         """Close these of the open parts; what one raises keeps no other from being closed."""
         for part in parts:
             if part in self._parts:
-                self._parts.remove(part)
                 await _closed(part)
+                # Only now: of what is cut short here, the end takes care.
+                if part in self._parts:
+                    self._parts.remove(part)
 
     async def aclose(self) -> None:
         """Close the sources, all at once since one that hangs takes its time, then the caches."""
@@ -99,5 +102,5 @@ class Opened:
 async def _closed(part: Any) -> None:
     try:
         await part.close()
-    except Exception as error:  # noqa: BLE001 - the others must still be closed
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the others must still be closed
         log.warning("%s did not close: %s", part.name, type(error).__name__)

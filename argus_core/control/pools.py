@@ -19,7 +19,7 @@ from argus_core.control.figures import (
     wellness,
 )
 from argus_core.control.overlay import Overlaid, node_table
-from argus_core.control.records import PoolRecord, ServerNode, Stored
+from argus_core.control.records import MOST_NODES, PoolRecord, ServerNode, Stored
 from argus_core.control.refusals import Conflict, NoSuch, as_callers
 from argus_core.errors import BadParameter, ConfigError
 from argus_core.plugins import read_settings, registering, registers
@@ -85,7 +85,9 @@ class Pools:
         self._pool(name)
         if name in self._control.overlaid.pools:
             await self._control.refresh(name)
-        nodes = [m.node for m in self._pool(name).members if m.node.down is None]
+        closed = self._control.overlaid.orders.closed
+        members = [m for m in self._pool(name).members if m.name not in closed]
+        nodes = [member.node for member in members if member.node.down is None]
         await asyncio.gather(*(self._checks.check(node) for node in nodes))
         return self.one(name)
 
@@ -136,21 +138,24 @@ class Pools:
         server_nodes: Sequence[Any] | None = None,
     ) -> PoolFigures:
         """The pool with some of its keys, or all of its nodes, replaced."""
-        before = self._own(name, self._control.overlaid)
-        record = before.model_copy(
-            update={
-                "balancer": balancer or before.balancer,
-                "limits": _made(PoolLimits, {**before.limits.model_dump(), **config}, "config")
-                if config
-                else before.limits,
-                "nodes": before.nodes if server_nodes is None else _nodes(server_nodes),
-                "size": None if config else before.size,
-            }
-        )
-        await self._judge(record)
+        nodes = None if server_nodes is None else _nodes(server_nodes)
+
+        def altered(before: PoolRecord) -> PoolRecord:
+            limits = {**before.limits.model_dump(), **(config or {})}
+            return before.model_copy(
+                update={
+                    "balancer": before.balancer if balancer is None else balancer,
+                    "limits": _made(PoolLimits, limits, "config"),
+                    "nodes": before.nodes if nodes is None else nodes,
+                    "size": None if config else before.size,
+                }
+            )
+
+        await self._judge(altered(self._own(name, self._control.overlaid)))
 
         def edit(stored: Stored, overlaid: Overlaid) -> Stored:
-            self._own(name, overlaid)
+            before = self._own(name, overlaid)  # others may have changed it meanwhile
+            record = altered(before)
             taken = [n for n in record.sources(name) if n not in before.sources(name)]
             if taken := [n for n in taken if n in overlaid.config.sources]:
                 raise Conflict(f"there is a source named {taken[0]!r} already")
@@ -163,7 +168,7 @@ class Pools:
         """Delete a pool that no route names; calls under way end before its nodes are closed."""
 
         def edit(stored: Stored, overlaid: Overlaid) -> Stored:
-            self._own(name, overlaid)
+            nodes = self._own(name, overlaid).sources(name)
             routes = routes_naming(name, dict(overlaid.config.routes.all_routes()))
             if routes:
                 raise Conflict(
@@ -171,7 +176,8 @@ class Pools:
                     details={"routes": list(routes)},
                 )
             kept = {other: record for other, record in stored.pools.items() if other != name}
-            return replace(stored, pools=kept)
+            switches = {one: how for one, how in stored.switches.items() if one not in nodes}
+            return replace(stored, pools=kept, switches=switches)
 
         await self._change(edit)
 
@@ -240,6 +246,11 @@ def _nodes(given: Sequence[Any]) -> tuple[ServerNode, ...]:
     """The nodes, their hosts in one spelling, none twice."""
     if not given:
         raise BadParameter("server_nodes must name a node", details={"parameter": "server_nodes"})
+    if len(given) > MOST_NODES:
+        raise BadParameter(
+            f"server_nodes names {len(given)} nodes; a pool has at most {MOST_NODES}",
+            details={"parameter": "server_nodes"},
+        )
     read = [_made(ServerNode, item, f"server_nodes.{n}") for n, item in enumerate(given, 1)]
     nodes = [node.model_copy(update={"host": parse_host(node.host)}) for node in read]
     ends = [node.at for node in nodes]

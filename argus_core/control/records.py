@@ -9,6 +9,9 @@ from pydantic import Field
 
 from argus_core.tables import PoolLimits, Table
 
+MOST_NODES = 256
+"""The most nodes of one pool."""
+
 
 class ServerNode(Table):
     """Another Argus that is a node of a pool."""
@@ -39,7 +42,7 @@ class PoolRecord(Table):
     plugin: str
     balancer: str
     limits: PoolLimits
-    nodes: tuple[ServerNode, ...] = Field(min_length=1, max_length=256)
+    nodes: tuple[ServerNode, ...] = Field(min_length=1, max_length=MOST_NODES)
     size: int | None = None
     """What an operator scaled it to."""
 

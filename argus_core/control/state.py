@@ -84,8 +84,8 @@ class State:
         return self._guarded(read, Stored())
 
     def _generation(self, connection: sqlite3.Connection) -> int:
-        (number,) = connection.execute("SELECT number FROM generation").fetchone()
-        return int(number)
+        row = connection.execute("SELECT number FROM generation").fetchone()
+        return int(row[0]) if row else 0
 
     def _write(self, before: Stored, after: Stored) -> Stored:
         def write(connection: sqlite3.Connection) -> Stored:
@@ -120,11 +120,17 @@ class State:
             return empty
         try:
             with self._connected() as connection:
-                return work(connection)
+                return work(connection) if _complete(connection) else empty
         except sqlite3.OperationalError as error:
             raise StateError(f"the state database {self.path} cannot be read: {error}") from error
         except sqlite3.DatabaseError as error:
-            self._set_aside(error)
+            try:
+                self._set_aside(error)
+            except OSError as held:  # on Windows, while another process has it open
+                raise StateError(
+                    f"the state database {self.path} is damaged ({error}) and cannot be set "
+                    f"aside: {held}"
+                ) from error
             return empty
 
     @contextmanager
@@ -148,6 +154,14 @@ class State:
             old = self.path.with_name(self.path.name + companion)
             if old.exists():
                 old.replace(aside.with_name(aside.name + companion))
+
+
+def _complete(connection: sqlite3.Connection) -> bool:
+    """False where the making of the database broke off, as on a full disk: it holds nothing."""
+    tables = connection.execute(
+        "SELECT name FROM sqlite_master WHERE name IN ('entries', 'generation')"
+    )
+    return len(tables.fetchall()) == 2  # noqa: PLR2004 - both of them
 
 
 def _put(

@@ -17,9 +17,10 @@ class Relayed:
 
     ``reply`` is what the method would return by itself, in canonical units; ``origins`` and
     ``failures`` are by key. A key with an origin and no value is one that the source over there
-    does not have. One that failed is not absent: it is asked of the next source, and the failure
-    is nobody's fault here. ``steps`` go to ``explain``; ``now`` is the instant of the answer by
-    the other gateway's clock, which decides what is final in it.
+    does not have. One that failed is asked of the next source, and the failure is nobody's fault
+    here; with an origin as well, it is one that another source over there might have had.
+    ``steps`` go to ``explain``; ``now`` is the instant of the answer by the other gateway's
+    clock, which decides what is final in it.
     """
 
     reply: Any

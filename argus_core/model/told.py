@@ -43,8 +43,9 @@ class Told:
     """One gateway's answer to another's question, by key.
 
     ``values`` are records; of bars, factors and ticks there is one ``frame`` instead. A key with
-    an origin and no value is one that the sources over there do not have. ``now`` is the instant
-    of the answer by that gateway's clock, ``steps`` what it did, a sentence each.
+    an origin and no value is one that the sources over there do not have; if it failed as well,
+    some source that could not be heard might have it. ``now`` is the instant of the answer by
+    that gateway's clock, ``steps`` what it did, a sentence each.
     """
 
     now: datetime
@@ -87,7 +88,8 @@ class ToldForm(BaseModel):
     success: bool = Field(examples=[True])
     now: datetime = Field(description="The instant of the answer, by this server's clock.")
     origins: list[_OriginForm] = Field(
-        description="Where values come from; a key without a value is one that no source has."
+        description="Where values come from; a key without a value is one that no source has, "
+        "or, if it failed as well, one that a source which could not be heard might have."
     )
     failures: dict[str, _FailureForm] = Field(description="Why keys have no value, by key.")
     steps: list[str] = Field(description="How it was found, a sentence each.")

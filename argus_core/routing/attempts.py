@@ -187,6 +187,8 @@ class Attempts:
         self._book_values(walk, node, reply)
         for key, error in reply.failures.items():
             _book_error(walk, error, [key])
+            if isinstance(error, BadData):
+                walk.faults.setdefault(key, error.message)
         scopes = scopes_of(query, query.keys)
         for scope, error in reply.errors.items():
             keys = [key for key in scopes.get(scope, query.keys) if key not in reply.asked]
@@ -219,7 +221,9 @@ class Attempts:
                 (origin.reason or f"{node.name} says so") if origin.stale else None,
             )
         walk.faults.update(reply.faults)
-        for key in reply.asked:
+        # What was both denied and failed behind the node is absent too, though not for certain.
+        denied = (key for key in reply.failures if key in reply.origins)
+        for key in (*reply.asked, *denied):
             if key not in reply.values and key not in reply.faults:
                 walk.absent.setdefault(key, _silence(node, reply.origins.get(key), now))
 
@@ -228,7 +232,8 @@ def _silence(node: Node, origin: Origin | None, now: datetime) -> Found:
     """That nobody has a key, as the node says or somebody behind it."""
     if origin is None:
         return Found(None, node.name, now, node.source.simulated)
-    return Found(None, node.name, now, origin.simulated, path=origin.path)
+    since = now - timedelta(seconds=origin.age)
+    return Found(None, node.name, since, origin.simulated, path=origin.path)
 
 
 def _book_error(walk: Walk, error: SourceError | NotOffered, keys: list[str]) -> None:

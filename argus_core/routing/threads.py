@@ -54,7 +54,12 @@ class Threads:
                 loop.call_soon_threadsafe(over, result, error)
 
         context = contextvars.copy_context()
-        threading.Thread(target=context.run, args=(work,), daemon=True).start()
+        try:
+            threading.Thread(target=context.run, args=(work,), daemon=True).start()
+        except RuntimeError:  # the system gives no more threads just now
+            self.busy -= 1
+            self._free.release()
+            raise
         try:
             return await outcome
         except asyncio.CancelledError:

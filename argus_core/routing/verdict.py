@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from argus_core.clock import Clock
 from argus_core.errors import (
@@ -72,6 +72,7 @@ class Verdict:
                 "no source gave data that can be true",
                 attempts=trace.attempts,
                 retry_after=max(self._retry_after(walk) for walk in walks),
+                details={"errors": {str(k): asdict(f) for k, f in routed.failures.items()}},
             )
         return routed
 
@@ -135,4 +136,6 @@ class Verdict:
             for node in walk.nodes
             if (cooling := node.longest_cooling(walk.query)) is not None
         ]
+        # Behind a node that is well itself, somebody else may have said when to come again.
+        waits.extend(e.retry_after for e in walk.errors if e.retry_after is not None)
         return max(1, math.ceil(min(waits, default=1.0)))

@@ -7,7 +7,7 @@ import ssl
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from argus_core import BadData, PluginError, SourceTimeout, SourceUnavailable, current_request
 from argus_remote.settings import RemoteSettings
@@ -88,6 +88,10 @@ class Link:
             raise SourceTimeout(f"{self._name} did not answer within {seconds:g} s") from None
         except errors.ConnectTimeout:
             raise SourceUnavailable(f"{self._name} accepts no connection") from None
+        except errors.RemoteProtocolError:
+            raise SourceUnavailable(
+                f"{self._name} broke its answer off, or does not speak HTTP"
+            ) from None
         except (errors.TransportError, ssl.SSLError, OSError) as error:
             raise SourceUnavailable(f"{self._name} cannot be reached: {_cause(error)}") from None
         finally:
@@ -150,11 +154,21 @@ class Link:
 
 def _cause(error: BaseException) -> str:
     """What went wrong, without the request that it went wrong with."""
-    deep: BaseException = error
-    while deep.__cause__ is not None:
-        deep = deep.__cause__
+    deep = error
+    while (beneath := _beneath(deep)) is not None:
+        deep = beneath
+    if isinstance(deep, ConnectionRefusedError):
+        return "nobody listens there"
     if isinstance(deep, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted ({deep.verify_message})"
     if isinstance(deep, OSError) and deep.strerror:
         return deep.strerror
     return type(error).__name__
+
+
+def _beneath(error: BaseException) -> BaseException | None:
+    """What an error stands for, be it its cause, its argument, or one of several."""
+    if isinstance(error, BaseExceptionGroup):
+        return cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
+    first = error.args[0] if error.args else None
+    return error.__cause__ or (first if isinstance(first, BaseException) else None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, ClassVar, cast
 
@@ -42,6 +42,7 @@ _BY_CODE: Mapping[str, type[Failure]] = {
     "TIMEOUT": SourceTimeout,
     "BAD_DATA": BadData,
 }
+_ELSEWHERE = range(300, 400)
 _BEYOND = (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.NOT_IMPLEMENTED)
 
 
@@ -53,18 +54,19 @@ def failure(told: Unanswered) -> Failure:
     return cls(told.message)
 
 
-def failed_sources(response: Response) -> Unanswered | None:
-    """Why the other one's own sources gave nothing at all, if that is what it says."""
+def failed_sources(response: Response, keys: Sequence[str]) -> dict[str, Unanswered] | None:
+    """Why the other one's own sources gave nothing at all, by key, if that is what it says."""
     error = _error(response)
     details = _mapping(error.get("details"))
     late = response.status == HTTPStatus.GATEWAY_TIMEOUT and bool(error)
     if not late and details.get("sources") != "failed":
         return None
-    return Unanswered(
-        code=str(error.get("code", "")),
-        message=_text(error),
-        retry_after=retry_after(response.headers),
-    )
+    seconds, each = retry_after(response.headers), _mapping(details.get("errors"))
+    told = {key: _mapping(each.get(key)) or error for key in keys}
+    return {
+        key: Unanswered(code=str(why.get("code", "")), message=_text(why), retry_after=seconds)
+        for key, why in told.items()
+    }
 
 
 def refusal(name: str, response: Response) -> Failure:
@@ -77,7 +79,7 @@ def refusal(name: str, response: Response) -> Failure:
     make = _MADE.get(status)
     if make is not None:
         return make(name, response)
-    if status < HTTPStatus.BAD_REQUEST:
+    if status in _ELSEWHERE:
         return SourceUnavailable(
             f"{name} answers with HTTP {status}; redirects are not followed: name the last address"
         )

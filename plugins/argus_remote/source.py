@@ -39,12 +39,12 @@ from argus_remote.settings import RemoteSettings
 log = logging.getLogger("argus.remote")
 
 PATH = "/api/v1/datasets/"
-TICK_DAYS = 100
-"""Days of ticks, over all symbols, in one question: about half a million rows."""
 LEARN_EVERY = 300.0
 """Seconds after which its list of sources is read again."""
 MARGIN = 0.1
 """Seconds, at most a tenth of what is left, by which it must be done before we give up."""
+KEY = "symbol"
+"""The column of a table that says whose row it is."""
 _LISTS = frozenset({"quotes", "depth", "instruments", "bars", "factors", "ticks"})
 
 
@@ -179,23 +179,35 @@ class RemoteSource(Source):
         except ValueError as error:
             raise BadData(f"{self.name}: {error}") from None
         self._ahead = round((told.now - self.clock.now()).total_seconds(), 1)
+        self._refuse_nameless(told)
         self._refuse_other_world(told)
+        failures = {key: refusals.failure(lost) for key, lost in told.failures.items()}
+        for key in query.keys:
+            if key not in told.origins:  # that it does not have it, it would have said
+                failures.setdefault(key, BadData(f"{self.name} says nothing about {key}"))
         return Relayed(
             reply=_reply(query, told),
             origins=told.origins,
-            failures={key: refusals.failure(lost) for key, lost in told.failures.items()},
+            failures=failures,
             steps=told.steps,
             now=told.now,
         )
 
     def _failed(self, query: Query, response: Response) -> Relayed:
         """No value at all: its sources' fault is told key by key, any other raised."""
-        lost = refusals.failed_sources(response)
+        lost = refusals.failed_sources(response, query.keys)
         if lost is None:
             raise refusals.refusal(self.name, response)
-        failure = refusals.failure(lost)
         nothing: Any = [] if query.dataset in _LISTS else {}
-        return Relayed(reply=nothing, failures=dict.fromkeys(query.keys, failure))
+        failures = {key: refusals.failure(why) for key, why in lost.items()}
+        return Relayed(reply=nothing, failures=failures)
+
+    def _refuse_nameless(self, told: Told) -> None:
+        """Never take a value of which nobody knows from whom it is, and whether it is invented."""
+        valued = told.values if told.frame is None else told.frame[KEY].unique()
+        nameless = next((key for key in valued if key not in told.origins), None)
+        if nameless is not None:
+            raise BadData(f"{self.name} does not say where its {nameless} comes from")
 
     def _refuse_other_world(self, told: Told) -> None:
         """Never let invented prices pass for live ones, or the other way round."""

@@ -116,12 +116,12 @@ async def test_every_dataset_equals_what_the_agent_itself_has(tmp_path, agent, c
                 assert {(p.giver, p.via) for p in told} == {("vendor", ("agent",))}
 
 
-async def bodies(gateway):
+async def bodies(gateway, paths=V1):
     app = create_app(gateway)
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://argus") as client:
-            return [await client.get(path) for path in V1]
+            return [await client.get(path) for path in paths]
 
 
 def plain(response):
@@ -192,6 +192,29 @@ async def test_ages_and_freshness_do_not_depend_on_the_clocks_of_two_machines(tm
             ahead = edge.sources()[0].report["clock_ahead_seconds"]
             assert ahead == pytest.approx(-3600 * hours, abs=6)
     assert len(book.read_text().splitlines()) == 2
+
+
+async def test_how_long_ago_something_was_found_absent_is_passed_on_too(tmp_path):
+    caches = {"caches": {"l1": {"plugin": "memory"}}}
+    theirs = gateway(tmp_path, {"vendor": {"plugin": "every"}}, **caches)
+    query = QuotesQuery(symbols=(UNKNOWN,))
+    with serving(theirs) as agent:
+        lives = []
+        for wait in (0, 2):
+            theirs.clock.advance(wait)
+            async with edge_of(tmp_path, agent.url) as edge:
+                (origin,) = (await edge.fetch(query, ask(edge.clock))).absent.values()
+                lives.append((edge.clock.now() - origin.fetched_at).total_seconds())
+    assert lives[0] < 1
+    assert 2 <= lives[1] < 4
+
+
+async def test_when_to_come_again_is_passed_on(tmp_path):
+    broken = {"vendor": {"plugin": "every", "broken": True}}
+    path = "/api/v1/market_data/latest?symbols=600519.SH"
+    with serving(gateway(tmp_path, broken)) as agent:
+        (mine,) = await bodies(edge_of(tmp_path, agent.url), [path])
+    assert (mine.status_code, mine.headers["Retry-After"]) == (503, "5")
 
 
 @contextlib.contextmanager
@@ -282,6 +305,39 @@ async def test_what_the_agents_sources_fail_in_is_asked_of_the_next_source(tmp_p
         async with edge_of(tmp_path, agent.url) as edge:
             with pytest.raises(AllSourcesFailed):
                 await edge.quotes(SYMBOLS[:2], ask(edge.clock))
+
+
+GAPS = [
+    f"/api/v1/market_data/{path}"
+    for path in (
+        "latest?symbols=600519.SH,000001.SZ",
+        "latest?symbols=000001.SZ",
+        "latest?symbols=600519.SH,510300.SH",
+        "latest?symbols=510300.SH",
+        f"history?symbols=600519.SH,000001.SZ&{RANGE}&period=1d",
+        f"history?symbols=000001.SZ&{RANGE}&period=1d",
+    )
+]
+
+
+@pytest.mark.parametrize("broken", [True, False])
+async def test_gaps_are_the_same_to_people_at_the_edge_as_at_the_agent(tmp_path, broken):
+    vendor = {"plugin": "every", "silent": ["000001.SZ"], "false": ["510300.SH"]}
+    sources = {"vendor": vendor, "other": {**vendor, "broken": broken}}
+    # Not asked of the agent itself: what fails there changes what it does next.
+    theirs = await bodies(gateway(tmp_path, sources), GAPS)
+    with serving(gateway(tmp_path, sources)) as agent:
+        edge = edge_of(tmp_path, agent.url)
+        mine = await bodies(edge, GAPS)
+        (told,) = edge.sources()
+        assert (told.failures, told.cooling) == (0, {})
+    for path, one, other in zip(GAPS, mine, theirs, strict=True):
+        (status, body), (expected, wanted) = plain(one), plain(other)
+        assert status == expected, (path, body, wanted)
+        for name in ("details", "message"):  # whom each asked in vain differs
+            body.get("error", {}).pop(name, None)
+            wanted.get("error", {}).pop(name, None)
+        assert body == wanted, path
 
 
 async def test_what_the_agent_does_not_have_comes_from_the_next_source(tmp_path):

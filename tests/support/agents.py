@@ -16,6 +16,7 @@ from argus_core.gateway import Gateway
 from argus_core.model.ask import Ask, Deadline
 
 PLUGIN = """
+    from dataclasses import replace
     from pathlib import Path
     from argus_core import (
         NotOffered, Period, Settings, SourceUnavailable, Symbol, Units, hookimpl,
@@ -25,6 +26,8 @@ PLUGIN = """
     class EverySettings(DemoSettings):
         book: str | None = None
         lacks: tuple[str, ...] = ()
+        silent: tuple[str, ...] = ()
+        false: tuple[str, ...] = ()
         broken: bool = False
         invented: bool = False
 
@@ -43,6 +46,13 @@ PLUGIN = """
             if self.settings.broken:
                 raise SourceUnavailable("the vendor hiccups")
             return super()._markets(s for s in symbols if s not in self.settings.lacks)
+
+        async def quotes(self, query):
+            told = [q for q in await super().quotes(query) if q.symbol not in self.settings.silent]
+            return [replace(q, volume=-1.0) if q.symbol in self.settings.false else q for q in told]
+
+        def bars(self, query):
+            return [r for r in super().bars(query) if r["symbol"] not in self.settings.silent]
 
         async def sectors(self, query):
             return {n: (Symbol("600519.SH"), Symbol("000001.SZ")) for n in query.sectors

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 from types import MappingProxyType
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, cast
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
+from argus_api.query import quoted
 from argus_core import BadParameter, Exchange, Period, Symbol, parse_symbol
 from argus_core.clock import SHANGHAI
 from argus_core.errors import TooLarge
@@ -238,23 +239,14 @@ QUESTIONS: Mapping[str, type[Asked]] = MappingProxyType(
 )
 """The body of each dataset's question."""
 
-Dataset = Literal[
-    "quotes",
-    "depth",
-    "bars",
-    "factors",
-    "instruments",
-    "listings",
-    "calendar",
-    "sectors",
-    "ticks",
-    "main_contracts",
-    "chart_panels",
-]
-
 
 def read_question(dataset: str, body: bytes) -> Asked:
     """The question in ``body``; :class:`BadParameter` names what of it cannot be used."""
+    if dataset not in QUESTIONS:
+        raise BadParameter(
+            f"there is no dataset {quoted(dataset)}; there are: {', '.join(QUESTIONS)}",
+            details={"parameter": "dataset", "allowed": list(QUESTIONS)},
+        )
     try:
         return QUESTIONS[dataset].model_validate_json(body or b"{}")
     except ValidationError as error:

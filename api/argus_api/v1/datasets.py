@@ -29,7 +29,7 @@ from argus_api.terms import (
     ask_of,
     gateway_of,
 )
-from argus_api.v1.dataset_schemas import Dataset, read_question, schemas
+from argus_api.v1.dataset_schemas import read_question, schemas
 from argus_core import BadParameter
 from argus_core.errors import GatewayError, Overloaded
 from argus_core.gateway import Gateway
@@ -59,18 +59,19 @@ _UNHEARD = Unanswered(
 
 
 @router.post(
-    "/{dataset}",
+    "/{dataset}",  # noqa: FAST003 - declaring it would bring FastAPI's own 422
     summary="Raw values for another gateway",
     responses=plain_responses(ToldForm, *ASKING, *FORWARDING, media_types=(FRAMES_TYPE,)),
     openapi_extra=forwarded(schemas()),
 )
-async def dataset(request: Request, dataset: Dataset) -> Response:
+async def told_dataset(request: Request) -> Response:
     """Raw values of one dataset, each with its origin; bars, factors and ticks as Arrow.
 
     The body holds the dataset's own fields and the terms `use_cache`, `max_staleness` and
     `compress`. It is a POST because a thousand symbols fit no URL; nothing is changed by it.
     """
     _NONE.read(request.query_params.multi_items())
+    dataset = str(request.path_params["dataset"])
     question = read_question(dataset, await request.body())
     failures: dict[str, Unanswered] = {}
     query = question.query(failures)
@@ -109,9 +110,8 @@ def told_of(
     for key, provenance in {**answer.absent, **answer.provenance}.items():
         if key in answer.unsure:
             lost[key] = _UNHEARD
-        else:
-            age = max(0.0, (now - provenance.fetched_at).total_seconds())
-            origins[key] = _origin(provenance, age, gateway.config.inner)
+        age = max(0.0, (now - provenance.fetched_at).total_seconds())
+        origins[key] = _origin(provenance, age, gateway.config.inner)
     return Told(
         now=now,
         values=answer.data if query.dataset in RECORDS else {},

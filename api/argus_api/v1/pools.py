@@ -64,7 +64,7 @@ async def create(request: Request) -> Response:
     pool = await gateway_of(request).pools.create(
         asked.name,
         plugin=NODES,
-        balancer=balancer or BALANCER,
+        balancer=BALANCER if balancer is None else balancer,
         config=config,
         server_nodes=[node.model_dump() for node in asked.server_nodes],
     )

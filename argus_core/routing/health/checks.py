@@ -197,7 +197,8 @@ class Checks:
             await node.source.close()
             async with asyncio.timeout(OPENING):
                 await node.source.open()
-        except Exception as error:  # noqa: BLE001 - a plugin may raise anything; it is tried again
+        # As below. It is tried again.
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything
             pause = min(LONGEST_REOPENING, FIRST_REOPENING * 2.0 ** min(plan.bad + 1, 16))
             plan.bad += 1
             plan.due = self._clock.monotonic() + self._jittered(pause)

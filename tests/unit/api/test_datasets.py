@@ -1,11 +1,10 @@
 """The path that another gateway asks."""
 
 from datetime import date
-from typing import get_args
 
 import pytest
 
-from argus_api.v1.dataset_schemas import MOST_KEYS, QUESTIONS, Dataset
+from argus_api.v1.dataset_schemas import MOST_KEYS, QUESTIONS
 from argus_core import Period, Symbol, asked_body, read_told
 from argus_core.extend.source import DATASETS
 from argus_core.market.ranges import bars_query
@@ -30,7 +29,7 @@ async def post(api, dataset, body, **headers):
 
 
 def test_every_dataset_can_be_asked_for():
-    assert set(QUESTIONS) == set(get_args(Dataset)) == set(DATASETS)
+    assert set(QUESTIONS) == set(DATASETS)
 
 
 @pytest.mark.parametrize("dataset", sorted(ASKED))

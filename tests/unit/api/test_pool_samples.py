@@ -275,6 +275,9 @@ BAD = [
     ({"config": {"max_sise": 3}}, 400, "max_size"),
     ({"config": {"timeout": -1}}, 400, "timeout"),
     ({"config": {"load_balance_strategy": "round_robbin"}}, 400, "'round_robin'"),
+    ({"config": {"load_balance_strategy": ""}}, 400, "round_robin"),
+    ({"config": []}, 400, "config must be a JSON object"),
+    ({"server_nodes": {}}, 400, "server_nodes must be a JSON array"),
     ({"colour": 1}, 400, "colour"),
 ]
 
@@ -289,7 +292,10 @@ async def test_bad_pools_are_refused_in_words(api):
 
 async def test_bad_bodies_and_sizes(api):
     assert (await api.client.post(POOLS, content=b"{")).status_code == 400
-    assert (await api.client.post(POOLS, content=b"[]")).status_code == 400
+    for body in (b"[]", b"null", b'"x"'):
+        answer = await api.client.post(POOLS, content=body)
+        assert answer.status_code == 400
+        assert answer.json()["error"]["message"] == "the body must be a JSON object"
     missing = await api.client.post(POOLS, json={"name": "x"})
     assert missing.json()["error"]["code"] == "MISSING_PARAMETER"
     await make(api)

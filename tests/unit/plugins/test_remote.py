@@ -84,6 +84,7 @@ def told(**fields):
         (Response(503, {}, b"<html>"), SourceUnavailable, "503"),
         (Response(504, {}, b"<html>"), SourceUnavailable, "504"),
         (Response(302, {}, b""), SourceUnavailable, "redirects are not followed"),
+        (Response(204, {}, b""), SourceUnavailable, "HTTP 204$"),
         (Response(400, {}, b"plain"), SourceUnavailable, "400"),
         (Response(200, {}, b"plain"), BadData, "damaged"),
     ],
@@ -122,6 +123,28 @@ async def test_an_answer_is_passed_on_with_its_origins():
     reply = await made.quotes(QUERY)
     assert (reply.reply, reply.origins, reply.steps) == ([quote], origins, ("a step",))
     assert made.report()["clock_ahead_seconds"] == 0.0
+
+
+async def test_why_each_key_failed_is_heard_where_all_did():
+    each = {"600519.SH": {"code": "BAD_DATA", "message": "false"}}
+    refused = error(503, "SERVICE_UNAVAILABLE", sources="failed", errors=each)
+    reply = await source(refused).quotes(QUERY)
+    assert [type(failure) for failure in reply.failures.values()] == [BadData, SourceError]
+    assert [failure.message for failure in reply.failures.values()] == ["false", "why"]
+
+
+async def test_what_it_says_nothing_about_is_not_what_it_does_not_have():
+    made = source(told(origins={"600519.SH": Origin(path=("vendor",))}))
+    reply = await made.quotes(QUERY)
+    assert list(reply.failures) == ["000001.SZ"]
+    assert isinstance(reply.failures["000001.SZ"], BadData)
+
+
+async def test_a_value_from_nobody_knows_where_is_refused():
+    quote = Quote(symbol=Symbol("600519.SH"), price=1.0)
+    for settings in ({}, {"simulated": "as_told"}):
+        with pytest.raises(BadData, match=r"does not say where its 600519\.SH"):
+            await source(told(values={"600519.SH": quote}), **settings).quotes(QUERY)
 
 
 @pytest.mark.parametrize("simulated", [True, False])

@@ -105,7 +105,7 @@ async def test_what_is_no_answer_is_an_error_of_the_source(answer, error):
 async def test_nobody_there_is_unavailable_at_once():
     async with linked(ok(b"fine")) as (link, _):
         pass
-    with pytest.raises(SourceUnavailable):
+    with pytest.raises(SourceUnavailable, match="nobody listens there"):
         await link.get("/x", 5.0)
 
 

@@ -68,3 +68,18 @@ async def test_a_hundred_hangs_leave_nothing_behind():
     await asyncio.gather(*tasks, return_exceptions=True)
     gate.set()
     await until(lambda: threads.busy == 0)
+
+
+async def test_a_thread_that_cannot_be_started_costs_no_seat(monkeypatch):
+    threads = Threads(1)
+
+    def refused(_thread):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refused)
+        for _ in range(2):
+            with pytest.raises(RuntimeError, match="new thread"):
+                await asyncio.wait_for(threads.run(lambda x: x, 1), 1)
+    assert threads.busy == 0
+    assert await asyncio.wait_for(threads.run(lambda x: x, 1), 1) == 1
