@@ -14,6 +14,7 @@ from starlette.middleware.gzip import (
     GZipResponder,
     IdentityResponder,
 )
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -58,6 +59,8 @@ class Surroundings:
                 await self._answer(inner, receive, sender, TooLarge(excess))
             else:
                 await self.app(inner, receive, sender)
+        except ClientDisconnect:
+            log.debug("whoever sent request %s left before all of it came", request_id)
         except Exception:
             log.exception("request %s failed", request_id)
             if sender.started:
