@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -10,6 +9,7 @@ from random import Random
 from typing import Protocol
 
 from argus_core.caching.behind import Behind
+from argus_core.caching.bounds import Bounds
 from argus_core.caching.clearing import Cleared, Clearing
 from argus_core.caching.decoder import Decoder
 from argus_core.caching.entry import Entry
@@ -17,7 +17,7 @@ from argus_core.caching.flights import Flights
 from argus_core.caching.freshness import Freshness
 from argus_core.caching.level import LONG_BUDGET, Level
 from argus_core.caching.memo import Hit
-from argus_core.caching.rules import RULE_OF, Rules
+from argus_core.caching.rules import Rules
 from argus_core.clock import Clock
 from argus_core.model.answer import Found
 from argus_core.model.codec import CODECS, as_of
@@ -84,8 +84,8 @@ class Tiers:
         self._quick = self.levels[:deep]
         self._deep = () if deep is None else self.levels[deep:]
         self._reading: Flights[str, Looked] = Flights()
-        self._kept: dict[str, OrderedDict[str, None]] = {}
-        self._clearing = Clearing(self.levels, self._behind, self._forget)
+        self._bounds = Bounds(next(iter(self.levels), None), self.rules)
+        self._clearing = Clearing(self.levels, self._behind, self._bounds.forget)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -224,7 +224,7 @@ class Tiers:
         for above in self.levels[: self.levels.index(level)]:
             if above is self.levels[0]:
                 await above.write(values, seconds)
-                await self._bound(query, values)
+                await self._bounds.keep(query.dataset, values)
             else:
                 for text, data in values.items():
                     self._behind[above.label].add(text, data, seconds, "low")
@@ -292,7 +292,7 @@ class Tiers:
             kept = max(seconds, KEPT_ON_DISK) if level.cache.persistent else seconds
             if level is self.levels[0]:
                 await level.write(values, kept)
-                await self._bound(query, values)
+                await self._bounds.keep(query.dataset, values)
             elif level is at_once:
                 await level.write(values, kept)
             else:
@@ -308,19 +308,6 @@ class Tiers:
         if entry.absent:
             return max(life, 0.001)
         return max(life + max(rule.stale_while_revalidate, rule.stale_if_error), 0.001)
-
-    async def _bound(self, query: Query, texts: Iterable[str]) -> None:
-        """Keep a rule's entries in the first tier within its size: the oldest written go."""
-        name = RULE_OF[query.dataset]
-        kept = self._kept.setdefault(name, OrderedDict())
-        for text in texts:
-            kept[text] = None
-            kept.move_to_end(text)
-        most = self.rules[name].max_size
-        over = [kept.popitem(last=False)[0] for _ in range(len(kept) - most)]
-        if over:
-            first = self.levels[0]
-            await first.tried(lambda: first.cache.delete_many(over))
 
     # -- clearing -----------------------------------------------------------------------------
 
@@ -342,11 +329,6 @@ class Tiers:
     def on_news(self, listener: Callable[[Sequence[str]], None]) -> None:
         """Call ``listener`` with the prefixes of what other processes say that they cleared."""
         self._clearing.listeners.append(listener)
-
-    def _forget(self, prefixes: Sequence[str]) -> None:
-        for kept in self._kept.values():
-            for text in [text for text in kept if text.startswith(tuple(prefixes))]:
-                del kept[text]
 
 
 def keys_of(query: Query) -> dict[str, str]:
