@@ -15,7 +15,7 @@ from argus_core.model.query import Query
 from argus_core.model.request import requesting
 from argus_core.routing.health.breaker import Permit
 from argus_core.routing.health.cooling import EVERYTHING
-from argus_core.routing.hedge import Asking, metered, patience, raced
+from argus_core.routing.hedge import Asking, patience, raced
 from argus_core.routing.load.gate import Full, Place
 from argus_core.routing.merit import Merits
 from argus_core.routing.node import FAIR_CHANCE, Node, Reply
@@ -77,7 +77,7 @@ class Attempts:
             gate.hedges.earn()
             call = replace(call, seconds=min(call.seconds, gate.limits.timeout))
             after = patience(gate, call.query)
-            if after is None or metered(call.node):
+            if after is None or call.node.source.metered:
                 return (await self._ask(call),)
             return await raced(self._ask(call), after, lambda: self._hedge(call, after, places))
         finally:
@@ -89,7 +89,7 @@ class Attempts:
         gate, left = call.pool.gate, call.seconds - after
         if gate is None or left <= 0 or not gate.hedges.affordable:
             return None
-        spares = [one for one in call.spares() if not metered(one.node)]
+        spares = [one for one in call.spares() if not one.node.source.metered]
         place = gate.try_enter() if spares else None
         if place is None:
             return None

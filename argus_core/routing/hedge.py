@@ -8,7 +8,7 @@ from typing import Any
 
 from argus_core.model.query import Query
 from argus_core.routing.load.gate import Gate
-from argus_core.routing.node import Node, Reply
+from argus_core.routing.node import Reply
 
 QUANTILE = 0.95
 """Only a call that is slower than this part of the pool's answers is worth a second one."""
@@ -30,11 +30,6 @@ def patience(gate: Gate, query: Query) -> float | None:
         return None
     usual = gate.quantile(QUANTILE)
     return None if usual is None else max(FLOOR, usual)
-
-
-def metered(node: Node) -> bool:
-    """True if each call to the node spends what its account is allowed."""
-    return node.source.metered
 
 
 async def raced(

@@ -13,7 +13,7 @@ from random import Random
 from typing import Literal
 
 from argus_core.clock import Clock
-from argus_core.routing.health.window import Tally, Window
+from argus_core.routing.window import Tally, Window
 
 State = Literal["closed", "open", "half_open"]
 

@@ -147,13 +147,13 @@ class Checks:
             return self._check if _worth_asking(node, now) else None
         answered = node.health.answered_at
         proved = answered is not None and now - answered < self._interval(node.name)
-        idle = not proved and not node.load and not metered(node.source)
+        idle = not proved and not node.load and not node.source.metered
         return self._check if idle or plan.bad else None
 
     def _pause(self, node: Node, plan: _Plan) -> float:
         """Seconds from one check of a node that is out to the next."""
         longest = LONGEST_PAUSE
-        if metered(node.source):
+        if node.source.metered:
             longest = max(longest, self._interval(node.name))
         return self._jittered(min(longest, SOON * 2.0 ** min(plan.bad, 16)))
 
@@ -174,7 +174,7 @@ class Checks:
         if error is None:
             plan.good, plan.bad = plan.good + 1, 0
             # A single good answer clears a mere suspicion.
-            rise = 1 if metered(node.source) or not _out(node) else RISE
+            rise = 1 if node.source.metered or not _out(node) else RISE
             if plan.good >= rise:
                 node.check_passed()
         else:
@@ -214,11 +214,6 @@ def checkable(source: Source) -> bool:
     return kind.ping is not Source.ping
 
 
-def metered(source: Source) -> bool:
-    """True if each call spends what the vendor allows."""
-    return source.metered
-
-
 def ailing(node: Node) -> bool:
     """True if a check should find out soon how the node is."""
     return _out(node) or node.health.suspect
@@ -235,7 +230,7 @@ def _worth_asking(node: Node, now: float) -> bool:
     cooling = node.cooling(EVERYTHING)
     if cooling is None or cooling.until <= now:
         return True
-    return cooling.error.last_resort and not metered(node.source)
+    return cooling.error.last_resort and not node.source.metered
 
 
 async def _complaint(source: Source) -> SourceError | None:

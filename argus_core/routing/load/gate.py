@@ -13,7 +13,7 @@ from argus_core.model.request import Priority, current_request
 from argus_core.routing.load.budget import HedgeBudget
 from argus_core.routing.load.line import Line, Waiter
 from argus_core.routing.load.scaling import Scaling
-from argus_core.routing.load.window import Window
+from argus_core.routing.window import Tally, Window
 from argus_core.tables import PoolLimits
 
 RECENT = 256
@@ -180,7 +180,7 @@ class Gate:
 
     def _wait(self, ahead: int) -> float:
         """Seconds until a place is free behind so many; 0 where nobody knows."""
-        return (self._window.mean or 0.0) * (ahead + 1) / self._scaling.size
+        return (self._window.total.mean or 0.0) * (ahead + 1) / self._scaling.size
 
     def _leave(self) -> None:
         self._integrate()
@@ -227,7 +227,7 @@ class Gate:
     def note(self, node: str, *, ok: bool, seconds: float, strain: bool = False) -> None:
         """Book a call that ended. ``strain``: the node could not keep up with what it was asked."""
         for window in (self._window, self._nodes.setdefault(node, Window(self._clock))):
-            window.note(ok=ok, seconds=seconds)
+            window.add(failed=not ok, seconds=seconds)
         if ok:
             self._recent.append(seconds)
         before = self._scaling.size
@@ -244,23 +244,22 @@ class Gate:
     def figures(self) -> GateFigures:
         """How the pool does now."""
         self._review()
-        size = self._scaling.size
+        size, total = self._scaling.size, self._window.total
         return GateFigures(
             size=size,
             in_use=self._in_use,
             waiting=len(self._line),
             utilisation=self._in_use / size,
             throughput=self._window.throughput,
-            error_rate=self._window.error_rate,
-            response_ms=_ms(self._window.mean),
+            error_rate=total.error_rate,
+            response_ms=_ms(total.mean),
             refused=self._refused,
-            nodes={
-                name: NodeFigures(
-                    calls=window.calls, error_rate=window.error_rate, response_ms=_ms(window.mean)
-                )
-                for name, window in self._nodes.items()
-            },
+            nodes={name: _node_figures(window.total) for name, window in self._nodes.items()},
         )
+
+
+def _node_figures(total: Tally) -> NodeFigures:
+    return NodeFigures(calls=total.calls, error_rate=total.error_rate, response_ms=_ms(total.mean))
 
 
 def _ms(seconds: float | None) -> float | None:

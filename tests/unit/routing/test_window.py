@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.clock import TestClock
 
-from argus_core.routing.health.window import BUCKET, BUCKETS, Window
+from argus_core.routing.window import BUCKET, BUCKETS, Window
 
 
 def test_what_is_older_than_a_minute_falls_out_bucket_by_bucket():
