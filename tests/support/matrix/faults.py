@@ -33,8 +33,6 @@ class Row:
     """Whether the edge keeps a tier and an archive on a small disk."""
     cable: Callable[[Namespace], AbstractContextManager[None]] | None = None
     """What is done to the cable between edge and first agent; ``fault`` is nothing then."""
-    unseen: str = ""
-    """Why nothing betrays a history that lacks days: they are counted, but no bar is missed."""
     needs: Callable[[], None] | None = None
     """Raises :class:`Lacking` where the row cannot be run."""
 
@@ -211,7 +209,6 @@ ROWS: tuple[Row, ...] = (
         what="every third row left out",
         alive=THREE,
         fault=_tushares("short_rows"),
-        unseen="a day left out looks like a day of suspension",
     ),
     Row(name="429", what="429", alive=THREE, fault=_tushares("http_429"), back=75.0),
     Row(

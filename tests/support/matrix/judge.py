@@ -50,8 +50,6 @@ class Figures:
     requests: int
     per_second: float
     wrong: int
-    short: int
-    """Of the wrong ones, histories that lack days."""
     errors: int
     stale: int
     lead: Latency
@@ -79,7 +77,6 @@ def figures(requests: Sequence[Request], phases: Phases) -> Figures:
         requests=len(hurt),
         per_second=len(told) / (phases.end - phases.lead),
         wrong=len(wrong),
-        short=sum(" bars of " in why for why in wrong),
         errors=outcomes["error"],
         stale=outcomes["stale"],
         lead=lead,
@@ -126,14 +123,13 @@ def missed(
     bound: float,
     rate: float,
     noticed: bool,
-    unseen: bool = False,
 ) -> tuple[str, ...]:
     """The bars that a row misses, in words; none if it is as it should be."""
     found = []
     if not noticed:
         found.append("nobody noticed the fault: was there one?")
-    if wrong := told.wrong - (told.short if unseen else 0):
-        found.append(f"{wrong} wrong answers")
+    if told.wrong:
+        found.append(f"{told.wrong} wrong answers")
     if told.errors > ERRORS * told.requests:
         found.append(f"{told.errors / told.requests:.2%} errors")
     soon = [at for at in (told.since_fault, told.since_heal) if at is not None and at <= SOON]

@@ -46,14 +46,8 @@ def cells(verdict: Verdict) -> tuple[str, ...]:
         f"{_seconds(verdict.back)} ({verdict.row.back:g})",
         f"{verdict.failures}",
         f"{verdict.cpu['generator']:.0%}",
-        _judgement(verdict, told.wrong),
+        "; ".join(verdict.missed) or "good",
     )
-
-
-def _judgement(verdict: Verdict, wrong: int) -> str:
-    if verdict.missed:
-        return "; ".join(verdict.missed)
-    return f"unseen: {verdict.row.unseen}" if wrong else "good"
 
 
 def _seconds(value: float | None) -> str:

@@ -171,7 +171,6 @@ def _run(
         bound=lasting,
         rate=rate,
         noticed=noticed,
-        unseen=bool(verdict.row.unseen),
     )
     if found := leaks(built):
         verdict.missed += (f"a secret stands in the log of {', '.join(found)}",)
