@@ -51,25 +51,40 @@ def series_of(
 
     Raises :class:`BadData` if the columns are not of their types.
     """
-    schema = _SCHEMAS[query.dataset]
-    try:
-        rows = frame.select(
-            pl.col("symbol").cast(pl.String), *(pl.col(n).cast(t) for n, t in schema.items())
-        )
-    except pl.exceptions.PolarsError as error:
-        raise BadData("a table that was passed on has columns of other types") from error
-    if rows.select(pl.col("symbol", "time", "date").is_null().any()).transpose()["column_0"].any():
-        raise BadData("a table that was passed on has rows without symbol, time or date")
-    inside = pl.col("date").is_between(query.start, query.end)
-    rows = rows.filter(pl.col("symbol").is_in(list(query.symbols)) & inside)
+    rows = _asked(query, _typed(frame, _SCHEMAS[query.dataset]))
     series: dict[str, pl.DataFrame] = {
-        str(own["symbol"][0]): own.drop("symbol")
+        str(own["symbol"][0]): own[own.columns[1:]]
         for own in rows.partition_by("symbol", maintain_order=True)
     }
     faults = {symbol: why for symbol, own in series.items() if (why := _disorder(query, own))}
     if isinstance(query, BarsQuery):
         faults.update(_disproved(rows, series, origins))
     return {symbol: own for symbol, own in series.items() if symbol not in faults}, faults
+
+
+def _typed(frame: pl.DataFrame, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
+    """The symbol and the columns of ``schema``, each of its type; keys and times are there."""
+    types = {"symbol": pl.String(), **schema}
+    rows = frame[[*types]]
+    try:
+        if rows.schema != types:
+            rows = rows.select(pl.col(name).cast(type_) for name, type_ in types.items())
+    except pl.exceptions.PolarsError as error:
+        raise BadData("a table that was passed on has columns of other types") from error
+    if any(rows[name].null_count() for name in ("symbol", "time", "date")):
+        raise BadData("a table that was passed on has rows without symbol, time or date")
+    return rows
+
+
+def _asked(query: BarsQuery | TicksQuery, rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows that were asked for; mostly all, which is sooner seen than sorted out."""
+    dates, asked = rows["date"], set[str](query.symbols)
+    inside = (dates >= query.start) & (dates <= query.end)
+    names = rows["symbol"]
+    strangers = set((names.head(1) if names.n_unique() == 1 else names.unique()).to_list()) - asked
+    if inside.all() and not strangers:
+        return rows
+    return rows.filter(inside & ~rows["symbol"].is_in(list(strangers)))
 
 
 def counted(origins: Mapping[str, Origin]) -> tuple[Units, ...]:

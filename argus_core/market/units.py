@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import polars as pl
 
@@ -99,11 +99,8 @@ def prove(frame: pl.DataFrame, *, rule: Units, money: bool) -> dict[Symbol, Proo
     only searched for bars that are impossible in themselves.
     """
     marks = _marks(frame, rule)
-    counts = marks.group_by("symbol", maintain_order=True).agg(
-        pl.len().alias("bars"), pl.col(*_MARKS).sum()
-    )
     proofs: dict[Symbol, Proof] = {}
-    for row in counts.iter_rows(named=True):
+    for row in _counts(marks):
         status, reason = _status(row, money=money), None
         if status in ("impossible", "flipped"):
             own = frame.hstack(marks.drop("symbol")).filter(pl.col("symbol") == row["symbol"])
@@ -115,6 +112,17 @@ def prove(frame: pl.DataFrame, *, rule: Units, money: bool) -> dict[Symbol, Proo
             else Proof(status=status, bars=row["bars"], reason=reason)
         )
     return proofs
+
+
+def _counts(marks: pl.DataFrame) -> Iterable[dict[str, Any]]:
+    """How many bars of each symbol bear each mark, and how many there are."""
+    if marks["symbol"].n_unique() == 1:
+        sums = {name: marks[name].sum() for name in _MARKS}
+        return [{"symbol": marks["symbol"][0], "bars": marks.height, **sums}]
+    counts = marks.group_by("symbol", maintain_order=True).agg(
+        pl.len().alias("bars"), pl.col(*_MARKS).sum()
+    )
+    return counts.iter_rows(named=True)
 
 
 _MARKS: Final = ("traded", "priced", "disordered", "negative", "tested", "near", "proved")

@@ -204,7 +204,7 @@ class RemoteSource(Source):
 
     def _refuse_nameless(self, told: Told) -> None:
         """Never take a value of which nobody knows from whom it is, and whether it is invented."""
-        valued = told.values if told.frame is None else told.frame[KEY].unique()
+        valued = told.values if told.frame is None else _named(told.frame[KEY])
         nameless = next((key for key in valued if key not in told.origins), None)
         if nameless is not None:
             raise BadData(f"{self.name} does not say where its {nameless} comes from")
@@ -245,6 +245,11 @@ class RemoteSource(Source):
         if self._link is None:
             raise SourceUnavailable(f"{self.name} is not open")
         return self._link
+
+
+def _named(keys: Any) -> list[str]:
+    """Each key of a column once; of the one symbol that most answers hold, without a query."""
+    return [keys[0]] if keys.n_unique() == 1 else keys.unique().to_list()
 
 
 def _headers() -> dict[str, str]:
