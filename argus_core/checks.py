@@ -65,18 +65,19 @@ class _Examiner:
         began = self._clock.monotonic()
         message, fix = "answers", ""
         ok = True
+        limit = asyncio.timeout(PATIENCE)
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with limit:
                 for step in work:
                     await step()
-        except TimeoutError:
-            ok, message = False, f"no answer within {PATIENCE:.0f} s"
         except ConfigError as error:
             ok, message, fix = False, error.message, error.fix
         except ArgusError as error:
             ok, message = False, f"{error.code}: {error.message}"
         except Exception as error:  # noqa: BLE001 - a plugin may raise anything; the table says so
             ok, message = False, f"{type(error).__name__}: {error}"
+            if limit.expired():  # else a time-out is the part's own, and may come at once
+                message = f"no answer within {PATIENCE:.0f} s"
         seconds = self._clock.monotonic() - began
         try:
             await close()

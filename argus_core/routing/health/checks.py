@@ -235,17 +235,18 @@ def _worth_asking(node: Node, now: float) -> bool:
 
 async def _complaint(source: Source) -> SourceError | None:
     """What is wrong with a source, None if it answers, be it with a refusal."""
+    limit = asyncio.timeout(PATIENCE)
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with limit:
             await source.ping()
-    except TimeoutError:
-        return SourceTimeout(f"no answer within {PATIENCE:.0f} s")
     except CallerError:
         return None
     except SourceError as error:
         return error if error.unwell else None
     # Some vendors' SDKs end the process in a pinch.
     except (Exception, SystemExit) as error:
+        if limit.expired():  # else a time-out is the plugin's own, and may come at once
+            return SourceTimeout(f"no answer within {PATIENCE:.0f} s")
         log.warning("the check of %s failed", source.name, exc_info=error)
         return SourceUnavailable(f"raised {type(error).__name__}")
     return None

@@ -158,15 +158,17 @@ async def _expect(
     query = await _question(it)
     wanted = " or ".join(error.__name__ for error in expected)
     with fault():
+        limit = asyncio.timeout(_PATIENCE)
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with limit:
                 reply = await it.raw(query)
         except expected:
             pass
-        except TimeoutError:
-            demand(waits, f"under {name!r} it hung for {_PATIENCE:.0f} s: raise {wanted}")
         except Exception as error:  # noqa: BLE001 - whatever a plugin raises is judged here
-            raise Failed(f"{name!r} raised {type(error).__name__}: raise {wanted}") from None
+            if limit.expired():
+                demand(waits, f"under {name!r} it hung for {_PATIENCE:.0f} s: raise {wanted}")
+            else:
+                raise Failed(f"{name!r} raised {type(error).__name__}: raise {wanted}") from None
         else:
             await _unread(it, query, reply, name, expected)
     if recovers:

@@ -364,3 +364,13 @@ async def test_the_chore_ends_with_what_it_began(checks, clock, source):
     with pytest.raises(asyncio.CancelledError):
         await chore
     assert checks.running == ()
+
+
+async def test_a_time_out_of_the_plugins_own_is_no_silence_of_three_seconds(
+    checks, source, subject, monkeypatch
+):
+    source.answer = TimeoutError("the package's own patience")
+    assert (await checks.check(subject)).error == SourceUnavailable.code
+    monkeypatch.setattr(module, "PATIENCE", 0.01)
+    source.answer = 60
+    assert (await checks.check(subject)).error == SourceTimeout.code
