@@ -69,6 +69,10 @@ class Routes(Table):
         key = dataset if dataset in self.by_dataset else DEFAULT
         return self.by_dataset.get(key, self.default), key in self.by_quality
 
+    def order(self, dataset: str) -> Order:
+        """How the pools of :meth:`plain` are asked: as written, or by merit."""
+        return "quality" if self.plain(dataset)[1] else "written"
+
     def with_route(self, dataset: str, pools: tuple[str, ...], order: Order = "written") -> Routes:
         """The same routes with another one for a dataset, or for ``default``."""
         others = self.by_quality - {dataset}

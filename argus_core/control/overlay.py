@@ -9,6 +9,7 @@ from typing import Any
 from argus_core.assembly import Orders
 from argus_core.config import Config, PoolTable, SourceTable
 from argus_core.control.records import PoolRecord, ServerNode, Stored
+from argus_core.routes import DEFAULT
 from argus_core.routing.node import Node
 
 OFF = "switched off by the operator"
@@ -117,14 +118,14 @@ def _with_routes(
 ) -> tuple[Config, list[str]]:
     routes, told = config.routes, list[str]()
     for dataset, record in stored.routes.items():
-        if routes.of(dataset) != record.over:
+        if not record.is_over(routes, dataset):
             told.append(f"route {dataset!r}: the file's own was changed since")
             continue
         lost = [name for name in record.pools if not named(config, name, pools)]
         if lost:
             told.append(f"route {dataset!r}: there is no pool {', '.join(lost)}")
             continue
-        routes = routes.with_route(dataset, record.pools)
+        routes = routes.with_route(dataset, record.pools, record.order)
     return config.model_copy(update={"routes": routes}), told
 
 
@@ -174,12 +175,12 @@ def compared(
 
 def _tables(config: Config, nodes: Mapping[str, Node]) -> dict[str, object]:
     """Every table that a reload applies; a source is its node, since secrets may have changed."""
+    own_routes = config.routes.by_dataset
     rules = {f"routes.{name}_rules": rules for name, rules in config.routes.rules.items()}
     return {
         **{f"sources.{name}": node for name, node in nodes.items()},
         **{f"pools.{name}": table for name, table in config.pools.items()},
-        "routes.default": config.routes.default,
-        **{f"routes.{name}": pools for name, pools in config.routes.by_dataset.items()},
+        **{f"routes.{name}": config.routes.plain(name) for name in (DEFAULT, *own_routes)},
         **rules,
         **{f"cache_rules.{name}": rule for name, rule in config.cache_rules.items()},
         "auth": config.auth,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from pydantic import Field
 
+from argus_core.routes import Order, Routes
 from argus_core.tables import PoolLimits, Table
 
 MOST_NODES = 256
@@ -55,7 +56,16 @@ class RouteRecord(Table):
     """A route that was put at run time; ``over`` is what the file said then, None if nothing."""
 
     pools: tuple[str, ...] = Field(min_length=1)
+    order: Order = "written"
     over: tuple[str, ...] | None = None
+    over_order: Order | None = None
+    """The order of ``over``; None where nobody took note of it."""
+
+    def is_over(self, file: Routes, dataset: str) -> bool:
+        """True if the file still says of the dataset what it said when this was put."""
+        if file.of(dataset) != self.over:
+            return False
+        return self.over_order is None or file.order(dataset) == self.over_order
 
 
 class Switch(Table):

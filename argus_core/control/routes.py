@@ -11,7 +11,7 @@ from argus_core.control.records import RouteRecord, Stored
 from argus_core.control.refusals import NoSuch, as_callers
 from argus_core.errors import BadParameter, ConfigError
 from argus_core.extend.source import DATASETS
-from argus_core.routes import DEFAULT, RouteRule
+from argus_core.routes import DEFAULT, Order, RouteRule
 from argus_core.telemetry.mistakes import nearest
 
 _KEYS = (DEFAULT, *DATASETS)
@@ -21,12 +21,14 @@ _KEYS = (DEFAULT, *DATASETS)
 class RouteView:
     """The route of a dataset: which pools are asked, in which order, and who says so.
 
+    ``order`` says whether failover goes down ``pools`` as written or as the sources prove.
     ``made`` is ``api``, ``file``, ``default`` (the dataset has none of its own) or ``derived``
     (nobody wrote one). ``rules`` are the file's finer routes, which go before it.
     """
 
     dataset: str
     pools: tuple[str, ...]
+    order: Order
     made: Literal["api", "file", "default", "derived"]
     rules: tuple[RouteRule, ...]
 
@@ -46,15 +48,19 @@ class RouteDesk:
         if written is None:
             made = "derived" if dataset == DEFAULT else "default"
         else:
-            made = "file" if written == file.of(dataset) else "api"
+            filed = written == file.of(dataset) and routes.order(dataset) == file.order(dataset)
+            made = "file" if filed else "api"
         return RouteView(
             dataset=dataset,
             pools=routes.default if written is None else written,
+            order=routes.order(dataset),
             made=made,
             rules=routes.rules.get(dataset, ()),
         )
 
-    async def put(self, dataset: str, pools: tuple[str, ...]) -> RouteView:
+    async def put(
+        self, dataset: str, pools: tuple[str, ...], order: Order = "written"
+    ) -> RouteView:
         """The route as it is from now on, until :meth:`delete` or until the file's own changes.
 
         Raises :class:`BadParameter` for a pool that there is not, and where the route would mix
@@ -78,7 +84,14 @@ class RouteDesk:
                         f"there are: {', '.join(names)}",
                         details={"parameter": "pools", "allowed": names},
                     )
-            record = RouteRecord(pools=pools, over=self._control.file.routes.of(dataset))
+            file = self._control.file.routes
+            over = file.of(dataset)
+            record = RouteRecord(
+                pools=pools,
+                order=order,
+                over=over,
+                over_order=None if over is None else file.order(dataset),
+            )
             return replace(stored, routes={**stored.routes, dataset: record})
 
         return await self._changed(dataset, edit)

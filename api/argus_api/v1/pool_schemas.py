@@ -61,9 +61,14 @@ class ScaleAsked(_Asked):
 
 
 class RouteAsked(_Asked):
-    """The pools of a route, the first to be asked first."""
+    """The pools of a route, the first to be asked first, and whether that order is kept."""
 
     pools: list[str]
+    order: Literal["written", "quality"] = Field(
+        default="written",
+        description="`quality`: whoever proves best is asked first, the written order decides "
+        "among near equals.",
+    )
 
 
 class SwitchAsked(_Asked):
@@ -216,6 +221,9 @@ class RouteRow(BaseModel):
 
     dataset: str
     pools: list[str]
+    order: Literal["written", "quality"] = Field(
+        description="Whether failover goes down `pools` as written or as the sources prove."
+    )
     defined_by: Literal["api", "file", "default", "derived"]
     rules: list[dict[str, Any]]
 

@@ -56,7 +56,7 @@ async def route(request: Request) -> Response:
     openapi_extra=taking(RouteAsked, _DATASET),
 )
 async def put_route(request: Request) -> Response:
-    """Ask these pools from now on, best first; scope `manage`.
+    """Ask these pools from now on, as written or (`order`) as they prove; scope `manage`.
 
     It holds over the file's route, also after a restart, until it is deleted or the file's own
     route for the dataset changes.
@@ -64,7 +64,7 @@ async def put_route(request: Request) -> Response:
     _NONE.read(request.query_params.multi_items())
     asked = await read_body(request, RouteAsked)
     desk = gateway_of(request).routes
-    view = await desk.put(request.path_params["dataset"], tuple(asked.pools))
+    view = await desk.put(request.path_params["dataset"], tuple(asked.pools), asked.order)
     return _answered(request, _row(view))
 
 
@@ -138,6 +138,7 @@ def _row(view: RouteView) -> dict[str, Any]:
     return {
         "dataset": view.dataset,
         "pools": view.pools,
+        "order": view.order,
         "defined_by": view.made,
         "rules": [rule.model_dump(mode="json") for rule in view.rules],
     }

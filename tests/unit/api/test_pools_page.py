@@ -68,7 +68,7 @@ async def api(start, tmp_path, monkeypatch):
 
 async def test_every_line_of_the_page_works(api):
     asked = list(lines())
-    assert len(asked) == 8
+    assert len(asked) == 9
     for method, path, body in asked:
         answer = await api.client.request(method, path, json=body)
         assert answer.status_code == 200, f"{method} {path}: {answer.text}"
@@ -78,7 +78,18 @@ async def test_every_line_of_the_page_works(api):
 async def test_the_shapes_of_routes_switches_and_reloads(api):
     body = (await api.client.put("/api/v1/routes/bars", json={"pools": ["qmt"]})).json()
     schemas.RouteBody.model_validate(body)
-    assert body["data"] == {"dataset": "bars", "pools": ["qmt"], "defined_by": "api", "rules": []}
+    assert body["data"] == {
+        "dataset": "bars",
+        "pools": ["qmt"],
+        "order": "written",
+        "defined_by": "api",
+        "rules": [],
+    }
+    ordered = {"pools": ["qmt"], "order": "quality"}
+    body = (await api.client.put("/api/v1/routes/bars", json=ordered)).json()
+    schemas.RouteBody.model_validate(body)
+    assert body["data"]["order"] == "quality"
+    assert (await api.get("/api/v1/routes/bars")).json()["data"] == body["data"]
     body = (await api.client.patch("/api/v1/sources/qmt", json={"drain": True})).json()
     schemas.SwitchBody.model_validate(body)
     assert body["data"]["state"] == "off"
@@ -105,6 +116,7 @@ async def test_a_bad_file_is_a_409_and_says_where_and_how(api):
         ("PATCH", "/api/v1/sources/qmt", {}, 400),
         ("PATCH", "/api/v1/sources/qmt", {"enabled": "no"}, 400),
         ("PUT", "/api/v1/routes/bars", {"pools": ["nobody"]}, 400),
+        ("PUT", "/api/v1/routes/bars", {"pools": ["qmt"], "order": "best"}, 400),
         ("PUT", "/api/v1/routes/barz", {"pools": ["qmt"]}, 404),
         ("GET", "/api/v1/routes/barz", None, 404),
     ],

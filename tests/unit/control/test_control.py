@@ -178,6 +178,50 @@ async def test_a_route_holds_over_the_files_until_it_is_taken_back(tmp_path):
         assert (view.made, view.pools) == ("default", ("both",))
 
 
+async def test_a_route_may_go_by_quality_also_after_a_restart(tmp_path):
+    async with running(tmp_path) as argus:
+        assert argus.routes.one("quotes").order == "written"
+        view = await argus.routes.put("quotes", ("two", "one"), "quality")
+        assert (view.made, view.order) == ("api", "quality")
+    async with running(tmp_path) as argus:
+        assert argus.routes.one("quotes") == view
+        assert argus.config.routes.order("quotes") == "written", "the file is as it was"
+        assert argus._parts.routes.routes.order("quotes") == "quality"
+        view = await argus.routes.put("quotes", ("two", "one"))
+        assert view.order == "written", "what is put holds as a whole"
+
+
+async def test_the_files_own_pools_in_another_order_are_another_route(tmp_path):
+    async with running(tmp_path) as argus:
+        view = await argus.routes.put("calendar", ("sim",), "quality")
+        assert (view.made, view.order) == ("api", "quality")
+        view = await argus.routes.delete("calendar")
+        assert (view.made, view.order) == ("file", "written")
+        await argus.routes.put("calendar", ("sim",), "quality")
+        by_merit = {"pools": ["sim"], "order": "quality"}
+        routes = {"default": ["both"], "calendar": by_merit}
+        report = await argus.reload(config(tmp_path, routes=routes))
+        assert report.ignored == ("route 'calendar': the file's own was changed since",)
+        assert argus.routes.one("calendar").made == "file"
+        await argus.routes.delete("calendar")
+        report = await argus.reload(config(tmp_path))
+        assert report.changed == ("routes.calendar",), "the same pools in another order"
+
+
+async def test_a_route_that_was_stored_before_there_were_orders_still_holds(tmp_path):
+    async with running(tmp_path) as argus:
+        await argus.routes.put("calendar", ("sim",), "quality")
+        path = argus.control.state.path
+    with sqlite3.connect(path) as connection:
+        row = '{"pools": ["sim"], "over": ["sim"]}'
+        connection.execute("UPDATE entries SET value = ? WHERE kind = 'routes'", (row,))
+    connection.close()
+    routes = {"default": ["both"], "calendar": {"pools": ["sim"], "order": "quality"}}
+    async with running(tmp_path, routes=routes) as argus:
+        view = argus.routes.one("calendar")
+        assert (view.made, view.order) == ("api", "written")
+
+
 async def test_a_file_that_changed_its_own_route_is_believed(tmp_path):
     async with running(tmp_path) as argus:
         await argus.routes.put("default", ("two",))
