@@ -1,4 +1,4 @@
-"""What Argus knows besides its sources: trading dates, and the members of sectors."""
+"""What Argus knows besides its sources: trading dates, members of sectors, who offers what."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from argus_core.model.ask import Ask
 from argus_core.model.query import CalendarQuery, ListingsQuery, SectorsQuery
 from argus_core.model.records import TradingDays
 from argus_core.model.symbol import Exchange, Symbol
+from argus_core.plugins import Installed, scanned
 
 log = logging.getLogger("argus")
 
@@ -84,3 +85,32 @@ class Lookups:
         return Answer(
             data={name: members}, errors={}, provenance={name: origin}, traces=tables.traces
         )
+
+
+class Offers:
+    """Which of the installed plugins offer a dataset that no source of the gateway has.
+
+    Their files are read at the first question, beside the event loop and once, however many ask
+    meanwhile: what is installed later is not seen before a restart.
+    """
+
+    def __init__(self) -> None:
+        self._plugins: tuple[Installed, ...] | None = None
+        self._reading: asyncio.Task[tuple[Installed, ...]] | None = None
+
+    async def refusal(self, dataset: str, error: NotOffered) -> NotOffered:
+        """The same refusal with the names of the installed plugins that offer the dataset."""
+        told: dict[str, Any] = error.details or {}
+        wanted = str(told.get("dataset", dataset))
+        names = {p.name for p in await self._installed() if wanted in p.offers}
+        return NotOffered(error.message, details={"dataset": wanted, "offered_by": sorted(names)})
+
+    async def _installed(self) -> tuple[Installed, ...]:
+        if self._plugins is not None:
+            return self._plugins
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(asyncio.to_thread(scanned))
+        # Whoever leaves meanwhile does not stop it for the others.
+        found = await asyncio.shield(self._reading)
+        self._plugins = found
+        return found

@@ -214,14 +214,14 @@ def installed() -> tuple[Installed, ...]:
 def offering(dataset: str) -> tuple[str, ...]:
     """The names of the installed plugins that offer a dataset.
 
-    Scanned once per process and import path: what is installed later is not seen before a restart.
+    As :func:`scanned`.
     """
-    return tuple(sorted({p.name for p in _scanned(tuple(sys.path)) if dataset in p.offers}))
+    return tuple(sorted({p.name for p in scanned() if dataset in p.offers}))
 
 
 def registering(kind: str) -> tuple[str, ...]:
-    """The names of the installed plugins that register a ``kind``, scanned once as well."""
-    return tuple(sorted({p.name for p in _scanned(tuple(sys.path)) if kind in p.kinds}))
+    """The names of the installed plugins that register a ``kind``; as :func:`scanned`."""
+    return tuple(sorted({p.name for p in scanned() if kind in p.kinds}))
 
 
 def registers(name: str, kind: str) -> bool:
@@ -230,6 +230,14 @@ def registers(name: str, kind: str) -> bool:
         return kind in _read(_entry_point(name, "").module)[0]
     except (PluginError, OSError, ImportError, SyntaxError, ValueError):
         return False
+
+
+def scanned() -> tuple[Installed, ...]:
+    """Every installed plugin, as :func:`installed`; the first time that takes a second or two.
+
+    Scanned once per process and import path: what is installed later is not seen before a restart.
+    """
+    return _scanned(tuple(sys.path))
 
 
 @functools.cache
@@ -245,9 +253,16 @@ def _origin(entry: EntryPoint) -> tuple[str, str]:
 
 def _read(module: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The kinds that a module registers and the datasets that its package's sources offer."""
+    stats = [(file, file.stat()) for file in _files(module)]
+    return _told(tuple((file, stat.st_mtime_ns, stat.st_size) for file, stat in stats))
+
+
+@functools.lru_cache(maxsize=256)
+def _told(files: tuple[tuple[Path, int, int], ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What :func:`_read` says of files as they are now; parsing them takes its time."""
     defined: dict[str, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef] = {
         node.name: node
-        for file in _files(module)
+        for file, _, _ in files
         for node in ast.walk(ast.parse(file.read_bytes(), filename=file.name))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
     }
