@@ -19,6 +19,8 @@ from argus_core.routing.load.gate import Gate
 from argus_core.routing.merit import Merits
 from argus_core.routing.node import Node
 from argus_core.routing.pool import Member, Pool, RouteTable
+from argus_core.routing.quota.daybook import Daybook, Owner
+from argus_core.routing.quota.identity import identity_of
 from argus_core.routing.workers.isolated import isolated
 from argus_core.routing.workers.protocol import Start
 from argus_core.routing.workers.terms import terms_of
@@ -43,6 +45,7 @@ class Parts:
     alerts: Alerts
     plugins: Plugins
     secrets: frozenset[str]
+    daybook: Daybook
     recipes: Mapping[Recipe, object]
     """What sources, pools and authenticators were made from."""
 
@@ -97,6 +100,7 @@ def assemble(
         alerts=alerts,
         plugins=builder.plugins,
         secrets=frozenset(builder.secrets.known),
+        daybook=builder.daybook,
         recipes=builder.recipes,
     )
 
@@ -119,6 +123,7 @@ class _Builder:
         self.before = before
         self.orders = orders
         self.plugins = before.plugins if before else Plugins()
+        self.daybook = before.daybook if before else Daybook()
         self.secrets = Secrets(config.environ, config.directory)
         self.secrets.known.update(before.secrets if before else ())
         self.recipes: dict[Recipe, object] = {}
@@ -215,7 +220,8 @@ class _Builder:
                 random=Random(self.random.getrandbits(64)),
                 tell=alerts.tell,
             )
-        return Node(source, plugin=table.plugin, clock=self.clock, tell=alerts.tell)
+        page = self.daybook.page(Owner(name, identity_of(table.plugin, settings)))
+        return Node(source, plugin=table.plugin, clock=self.clock, tell=alerts.tell, page=page)
 
     def pools(self, nodes: Mapping[str, Node]) -> dict[str, Pool]:
         pools = {name: self.pool(name, (Member(node),), None) for name, node in nodes.items()}

@@ -31,7 +31,7 @@ from argus_core.errors import (
 )
 from argus_core.extend.authenticator import Authenticator, Presented, Principal
 from argus_core.keeping import Keeping
-from argus_core.lookups import Lookups
+from argus_core.lookups import Lookups, Offers
 from argus_core.market import calendar
 from argus_core.market.ranges import bounds
 from argus_core.model.answer import Answer
@@ -52,7 +52,6 @@ from argus_core.model.records import Depth, Instrument, Quote, TradingDays
 from argus_core.model.request import refuse_loop, requesting
 from argus_core.model.symbol import Exchange, Symbol
 from argus_core.outcomes import Outcomes, identified
-from argus_core.plugins import offering
 from argus_core.quality.desk import Quality
 from argus_core.renames import Renames
 from argus_core.routing.router import Router
@@ -100,6 +99,7 @@ class Gateway:
         self._series = Series(self._kept.past, self._parts.nodes.values(), self.clock)
         self._outcomes = Outcomes(self._answers)
         self._lookups = Lookups(self._answers, self.clock, offline=offline)
+        self._offers = Offers()
         self._renames = Renames(self._answers, self.clock)
         self.quality = Quality(
             self._parts.nodes,
@@ -190,7 +190,7 @@ class Gateway:
         try:
             return await self._answers.fetch(query, ask)
         except NotOffered as error:
-            raise self._not_offered(query.dataset, error) from None
+            raise await self._offers.refusal(query.dataset, error) from None
 
     async def raw(self, query: Query, ask: Ask, via: tuple[str, ...] = ()) -> Answer[Any]:
         """What :meth:`fetch` answers, bars and factors out of the archive where it holds them.
@@ -205,7 +205,7 @@ class Gateway:
             try:
                 return await self._kept.past.fetch(query, ask)
             except NotOffered as error:
-                raise self._not_offered(query.dataset, error) from None
+                raise await self._offers.refusal(query.dataset, error) from None
 
     async def quotes(self, symbols: tuple[Symbol, ...], ask: Ask) -> Answer[Quote]:
         """The latest quote of each symbol; a renamed one comes under its present code."""
@@ -229,7 +229,7 @@ class Gateway:
         try:
             answer = await self._series.history(query, ask)
         except NotOffered as error:
-            raise self._not_offered("bars", error) from None
+            raise await self._offers.refusal("bars", error) from None
         return await self._outcomes.settle(query.symbols, answer, ask, self._series.empty(query))
 
     async def instruments(self, symbols: tuple[Symbol, ...], ask: Ask) -> Answer[Instrument]:
@@ -263,7 +263,7 @@ class Gateway:
         query = ChartPanelsQuery(panels=(f"argus-{ask.trace_id}",), symbols=symbols, period=period)
         answer: Answer[str] = await self.fetch(query, ask)
         if not answer.data:
-            raise self._not_offered(query.dataset, NotOffered("no source drew the panel"))
+            raise await self._offers.refusal(query.dataset, NotOffered("no source drew the panel"))
         return answer
 
     async def trading_days(
@@ -280,7 +280,7 @@ class Gateway:
         try:
             return await self._lookups.sector(name, ask)
         except NotOffered as error:
-            raise self._not_offered(ListingsQuery.dataset, error) from None
+            raise await self._offers.refusal(ListingsQuery.dataset, error) from None
 
     # -- operation ----------------------------------------------------------------------------
 
@@ -341,10 +341,3 @@ class Gateway:
         """Each source's name with healthy, degraded (cooling down, in quarantine) or down."""
         words = {"up": "healthy", "down": "down", "off": "down"}
         return {status.name: words.get(status.state, "degraded") for status in self.sources()}
-
-    def _not_offered(self, dataset: str, error: NotOffered) -> NotOffered:
-        """The same refusal with the names of the installed plugins that offer the dataset."""
-        told: dict[str, Any] = error.details or {}
-        wanted = str(told.get("dataset", dataset))
-        details = {"dataset": wanted, "offered_by": list(offering(wanted))}
-        return NotOffered(error.message, details=details)

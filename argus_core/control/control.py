@@ -13,9 +13,11 @@ from argus_core.assembly import Parts, assemble
 from argus_core.clock import Clock
 from argus_core.config import Config
 from argus_core.control.addresses import Door, Resolve
+from argus_core.control.bookkeeper import Bookkeeper
 from argus_core.control.leads import leading, led
 from argus_core.control.opening import Opened
 from argus_core.control.overlay import RESTART, Led, Overlaid, Report, compared, overlay
+from argus_core.control.quotas import QuotaTable
 from argus_core.control.records import ServerNode, Stored
 from argus_core.control.state import FILE, Stale, State
 from argus_core.errors import ArgusError, ConfigError
@@ -74,6 +76,7 @@ class Control:
         self.redactor = Redactor(self.parts.secrets)
         self.opened = Opened(self.redactor, self.parts.alerts.tell, offline=offline)
         self.state = State(config.state_dir / FILE, clock)
+        self.books = Bookkeeper(self.parts.daybook, QuotaTable(self.state.path, clock))
         self.clock = clock
         self._random = random
         self._resolve = resolve
@@ -111,7 +114,9 @@ class Control:
 
     async def open(self) -> None:
         """Open every source that is not switched off; raises as :meth:`Opened.open_all` does."""
+        await self.books.exchange()
         await self.opened.open_all(self._to_open(self.parts.nodes.values()), self.overlaid.config)
+        self.books.start()
 
     async def watch(self) -> None:
         """Apply what other processes change, until cancelled."""
@@ -148,7 +153,10 @@ class Control:
         for drain in self._drains:
             drain.cancel()
         await asyncio.gather(*self._drains, return_exceptions=True)
-        await self.opened.aclose()
+        try:
+            await self.opened.aclose()
+        finally:
+            await self.books.aclose()
 
     async def settled(self) -> None:
         """Return when everything that is gone is closed."""
@@ -259,6 +267,8 @@ class Control:
         step = await self._built(file, stored, restart, forget)
         closed = step.overlaid.orders.closed
         opening = [node for node in step.fresh if node.name not in closed]
+        if step.fresh:
+            await self.books.exchange()  # an account may be new here, and not to the file
         try:
             await self.opened.open_all(opening, step.overlaid.config)
         except BaseException:

@@ -106,7 +106,7 @@ class State:
 
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self._connected() as connection:
+            with connected(self.path) as connection:
                 connection.executescript(_SCHEMA)
                 return write(connection)
         except (sqlite3.Error, OSError) as error:
@@ -119,7 +119,7 @@ class State:
         if not self.path.exists():
             return empty
         try:
-            with self._connected() as connection:
+            with connected(self.path) as connection:
                 return work(connection) if _complete(connection) else empty
         except sqlite3.OperationalError as error:
             raise StateError(f"the state database {self.path} cannot be read: {error}") from error
@@ -133,15 +133,6 @@ class State:
                 ) from error
             return empty
 
-    @contextmanager
-    def _connected(self) -> Generator[sqlite3.Connection]:
-        with closing(
-            sqlite3.connect(self.path, timeout=_PATIENCE, isolation_level=None)
-        ) as connection:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            yield connection
-
     def _set_aside(self, error: sqlite3.Error) -> None:
         stamp = self._clock.now().strftime("%Y%m%dT%H%M%S")
         aside = self.path.with_name(f"{self.path.name}.damaged-{stamp}")
@@ -154,6 +145,15 @@ class State:
             old = self.path.with_name(self.path.name + companion)
             if old.exists():
                 old.replace(aside.with_name(aside.name + companion))
+
+
+@contextmanager
+def connected(path: Path) -> Generator[sqlite3.Connection]:
+    """A connection to the database, which is made if there is none; one for each thread."""
+    with closing(sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        yield connection
 
 
 def _complete(connection: sqlite3.Connection) -> bool:

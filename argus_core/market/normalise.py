@@ -17,6 +17,7 @@ from argus_core.extend.source import Source
 from argus_core.extend.units import Units
 from argus_core.market import frames, passed_on
 from argus_core.market.bars import normalise_bars
+from argus_core.market.chain import doubts_of
 from argus_core.market.inference import inferred_from_quote
 from argus_core.market.kinds import kind_of
 from argus_core.market.quotes import normalise_depth, normalise_quote
@@ -65,6 +66,8 @@ class Reading:
     """Bars outside of it by less than a factor of two."""
     origins: Mapping[str, Origin] = field(default_factory=dict[str, Origin])
     """Where the values really come from, by key, where the source passed them on."""
+    doubts: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The keys among ``values`` that may lack something, with a sentence each."""
     failures: Mapping[str, SourceError | NotOffered] = field(
         default_factory=dict[str, "SourceError | NotOffered"]
     )
@@ -84,8 +87,16 @@ def normalise(query: Query, reply: Any, source: Source, now: datetime) -> Readin
     """The canonical reading of ``reply``; :class:`BadData` if it is not even of the right shape."""
     if reply is None:
         raise BadData(f"{source.name} answered None to {query.dataset}")
-    if isinstance(reply, Relayed):
-        return _relayed(query, reply, source, now)
+    reading = (
+        _relayed(query, reply, source, now)
+        if isinstance(reply, Relayed)
+        else _read(query, reply, source, now)
+    )
+    doubts = doubts_of(query, reading.values)
+    return replace(reading, doubts=doubts) if doubts else reading
+
+
+def _read(query: Query, reply: Any, source: Source, now: datetime) -> Reading:
     try:
         return _READERS[query.dataset](query, reply, source, now)
     except (TypeError, AttributeError, KeyError, ValueError, OverflowError) as error:
@@ -120,7 +131,7 @@ def _as_told(query: Query, answer: Relayed, source: Source, now: datetime) -> Re
         return Reading(values={**series}, faults=faults)
     canonical = Source(source.name, None, source.clock)
     canonical.units = passed_on.counted(answer.origins)
-    return normalise(query, answer.reply, canonical, now)
+    return _read(query, answer.reply, canonical, now)
 
 
 def _where(source: Source, query: Query) -> str:

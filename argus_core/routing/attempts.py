@@ -20,6 +20,7 @@ from argus_core.routing.load.gate import Full, Place
 from argus_core.routing.merit import Merits
 from argus_core.routing.node import FAIR_CHANCE, Node, Reply
 from argus_core.routing.pool import Member, Pool
+from argus_core.routing.quota.spent import Spent
 from argus_core.routing.scopes import scopes_of
 from argus_core.routing.walk import Walk
 from argus_core.telemetry.redact import Redactor
@@ -37,6 +38,8 @@ class Call:
     member: Member
     query: Query
     seconds: float
+    within: float
+    """The seconds that the pool as a whole has, waiting for a place included."""
     heedless: bool = False
     """True if the node is asked whatever its health, since too few others are well."""
     place: Place | None = None
@@ -65,11 +68,14 @@ class Attempts:
 
         Where the call is hedged, what each node said that was heard to the end.
         """
+        began = self._clock.monotonic()
         try:
-            places = [call.place or await call.pool.enter(call.seconds)]
+            places = [call.place or await call.pool.enter(call.within)]
         except Full as full:
             call.walk.turn_away(call.pool, [call.member], call.query.keys, full)
             return ()
+        left = call.within - (self._clock.monotonic() - began)
+        call = replace(call, seconds=min(call.seconds, left))
         try:
             gate = call.pool.gate
             if gate is None:
@@ -129,30 +135,40 @@ class Attempts:
             self._trace(call, Reply(), started_ms, seconds, GIVEN_UP)
             raise
         except TimeoutError:
-            late = SourceTimeout(f"no answer within {call.seconds:.1f} s")
-            reply.errors = {EVERYTHING: late, **reply.errors}
-        seconds = self._clock.monotonic() - began
+            reply.errors = {EVERYTHING: _late(call, reply), **reply.errors}
+        now = self._clock.monotonic()
+        seconds = now - began
         blamed = self._book(call, reply)
-        ran = 0.0 if reply.running_since is None else self._clock.monotonic() - reply.running_since
         call.node.health.judge(
-            permit, blamed, answered=bool(reply.asked), ran=ran, had=call.seconds
+            permit, blamed, answered=bool(reply.asked), ran=reply.ran(now), had=call.seconds
         )
+        _note_haste(call, reply, reply.ran(now))
+        self._tell(call, reply, seconds)
+        self._weigh(call, reply, seconds, seconds - reply.pauses.seconds(began))
+        self._trace(call, reply, started_ms, seconds)
+        return reply
+
+    def _tell(self, call: Call, reply: Reply, seconds: float) -> None:
+        """Tell those who choose among nodes how this one did, if that was seen."""
+        if reply.pauses.lasting:
+            call.pool.gave_up(call.member, seconds=seconds)
+            return
         good = reply.error is None and not reply.false
         call.pool.report(call.member, ok=good, seconds=seconds)
         if self._merits is not None:
             self._merits.note(call.node, call.query, well=good, seconds=seconds)
-        self._weigh(call, reply, seconds)
-        self._trace(call, reply, started_ms, seconds)
-        return reply
 
-    def _weigh(self, call: Call, reply: Reply, seconds: float) -> None:
-        """Tell the gate what the call came to, and whether it was too much for the node."""
+    def _weigh(self, call: Call, reply: Reply, seconds: float, busy: float) -> None:
+        """Tell the gate what the call came to, and whether it was too much for the node.
+
+        ``busy`` are the ``seconds`` without the waits for the vendor's quota.
+        """
         if call.pool.gate is None:
             return
         told = [error for error in reply.errors.values() if isinstance(error, SourceError)]
         failed = [error for error in told if not error.preparing]
         # As for the node: who gives a call no time has no say in how fast the pool is.
-        hasty = EVERYTHING in reply.errors and seconds < FAIR_CHANCE
+        hasty = EVERYTHING in reply.errors and busy < FAIR_CHANCE
         strain = not hasty and any(error.strain for error in failed)
         ok = not failed and not reply.false
         call.pool.gate.note(call.node.name, ok=ok, seconds=seconds, strain=strain)
@@ -208,24 +224,43 @@ class Attempts:
         for key, value in reply.values.items():
             coarse = reply.resolution.get(key, {})
             origin = reply.origins.get(key)
-            if origin is None:
-                walk.found[key] = Found(value, node.name, now, node.source.simulated, coarse)
-                continue
-            walk.found[key] = Found(
-                value,
-                node.name,
-                now - timedelta(seconds=origin.age),
-                origin.simulated,
-                coarse,
-                origin.path,
-                (origin.reason or f"{node.name} says so") if origin.stale else None,
-            )
+            found = Found(value, node.name, now, node.source.simulated, coarse)
+            if origin is not None:
+                found = Found(
+                    value,
+                    node.name,
+                    now - timedelta(seconds=origin.age),
+                    origin.simulated,
+                    coarse,
+                    origin.path,
+                    (origin.reason or f"{node.name} says so") if origin.stale else None,
+                )
+            walk.find(key, found, reply.doubts.get(key))
         walk.faults.update(reply.faults)
         # What was both denied and failed behind the node is absent too, though not for certain.
         denied = (key for key in reply.failures if key in reply.origins)
         for key in (*reply.asked, *denied):
             if key not in reply.values and key not in reply.faults:
                 walk.absent.setdefault(key, _silence(node, reply.origins.get(key), now))
+
+
+def _note_haste(call: Call, reply: Reply, ran: float) -> None:
+    """Note for which parts of the question the time was enough, and for which it was not."""
+    if reply.running_since is None or reply.pauses.lasting:
+        return
+    haste, missed = call.node.haste, EVERYTHING in reply.errors
+    for scope, keys in scopes_of(call.query, call.query.keys).items():
+        if any(key in reply.asked for key in keys):
+            haste.answered(scope, ran=ran)
+        elif missed:
+            haste.late(scope, had=call.seconds)
+
+
+def _late(call: Call, reply: Reply) -> SourceError:
+    """Why there was no answer in time: of a node that was not asked, it is the quota's doing."""
+    if reply.pauses.lasting:
+        return Spent(f"its quota left no room within {call.seconds:.1f} s")
+    return SourceTimeout(f"no answer within {call.seconds:.1f} s")
 
 
 def _silence(node: Node, origin: Origin | None, now: datetime) -> Found:

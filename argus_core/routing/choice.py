@@ -12,6 +12,7 @@ from argus_core.routing.health.outliers import may_pass_over
 from argus_core.routing.node import Node
 from argus_core.routing.pool import Member, Pool
 from argus_core.routing.quarantine import listed
+from argus_core.routing.scopes import scopes_of
 from argus_core.routing.walk import Walk
 from argus_core.telemetry.redact import Redactor
 
@@ -58,7 +59,8 @@ class Choice:
                 reason = self.redactor.foreign(listed(held))
             _skip(walk, pool, member, reason)
         able = {member: ready for member, ready in able.items() if ready}
-        return self._well(walk, place, query, able, desperate=desperate)
+        able = self._well(walk, place, query, able, desperate=desperate)
+        return able if desperate else self._in_time(walk, place, query, able)
 
     def left(self, walk: Walk, begin: int, query: Query, *, desperate: bool) -> int:
         """Nodes further down the route that could still be asked."""
@@ -93,6 +95,26 @@ class Choice:
             _skip(walk, pool, member, reason)
         walk.spared = True
         return well
+
+    def _in_time(self, walk: Walk, place: int, query: Query, able: Able) -> Able:
+        """The able members without those that calls with as little time waited for in vain."""
+        if not any(member.node.haste.noted for member in able):
+            return able
+        later = self.left(walk, place + 1, query, desperate=False)
+        seconds = walk.deadline.remaining / (len(able) + later)
+        slow = [
+            member
+            for member, keys in able.items()
+            for scope in scopes_of(query, tuple(keys))
+            if member.node.haste.too_little(scope, seconds)
+        ]
+        kept = {member: keys for member, keys in able.items() if member not in slow}
+        if len(kept) == len(able) or not (kept or later):
+            return able
+        for member in dict.fromkeys(slow):
+            _skip(walk, walk.pools[place], member, f"too slow for the {seconds:.1f} s it would get")
+        walk.spared = True
+        return kept
 
     def _obstacle(self, node: Node, query: Query, *, desperate: bool) -> str | None:
         if node.down is not None:

@@ -21,8 +21,10 @@ from argus_core.model.symbol import Exchange, Kind, Symbol
 from argus_core.routing.calls import Calls
 from argus_core.routing.evidence import Evidence
 from argus_core.routing.health.cooling import EVERYTHING, CoolDowns, Cooling
+from argus_core.routing.health.haste import Haste
 from argus_core.routing.health.standing import Health, Tell
 from argus_core.routing.quarantine import Quarantine, Quarantined, listed
+from argus_core.routing.quota.daybook import Page
 from argus_core.routing.quota.desk import Desk
 from argus_core.routing.quota.spent import Rest
 from argus_core.routing.reply import Counters, Reply
@@ -51,6 +53,7 @@ class Node:
         clock: Clock,
         tell: Tell = _tell_nobody,
         random: Random | None = None,
+        page: Page | None = None,
     ) -> None:
         self.source = source
         self.plugin = plugin
@@ -64,11 +67,12 @@ class Node:
         self.evidence = Evidence()
         self.quarantine = Quarantine(clock)
         self._calls = Calls(source, clock, self.counters)
-        self.quota = Desk(source, clock, self._calls.make)
+        self.quota = Desk(source, clock, self._calls.make, page)
         self._clock = clock
         self._tell = tell
         self._cool_downs = CoolDowns(clock)
         self.health = Health(source.name, clock, random or Random(), tell)
+        self.haste = Haste(clock)
         self._asks = 0
         self._hasty = 0
 
@@ -186,7 +190,7 @@ class Node:
         Where active checks work, one of them judges a node that only calls in a hurry complain of.
         """
         began = reply.running_since
-        ran = 0.0 if began is None else self._clock.monotonic() - began
+        ran = reply.ran(self._clock.monotonic())
         self._hasty += began is not None  # a call that waited for its turn in vain proves nothing
         often = self._hasty >= HASTY_IN_A_ROW
         self.health.suspect = self.health.suspect or often
@@ -255,6 +259,7 @@ class Node:
             reply.failures.update(reading.failures)
             reply.values.update(reading.values)
             reply.faults.update(reading.faults)
+            reply.doubts.update(reading.doubts)
             reply.resolution.update(reading.resolution)
             reply.steps.extend(step for step in reading.steps if step not in reply.steps)
             odd = [why for key, why in reading.faults.items() if key not in reading.disproved]

@@ -54,7 +54,7 @@ class Pool:
     slow_start: SlowStart = field(default_factory=SlowStart, compare=False, repr=False)
 
     async def enter(self, seconds: float) -> Place:
-        """A place for one call, after at most so many seconds; :class:`Full` if there is none."""
+        """A place for one call, after half of so many seconds at most; as :meth:`Gate.enter`."""
         return Place() if self.gate is None else await self.gate.enter(seconds)
 
     def share(

@@ -9,6 +9,7 @@ from typing import Any
 
 from argus_core.errors import NotOffered, SourceError
 from argus_core.model.answer import Origin
+from argus_core.routing.quota.pauses import Pauses
 
 
 @dataclass(slots=True)
@@ -43,11 +44,19 @@ class Reply:
     )
     origins: dict[str, Origin] = field(default_factory=dict[str, Origin])
     """Where the values really come from, by key, where the node passed them on."""
+    doubts: dict[str, str] = field(default_factory=dict[str, str])
+    """The keys among ``values`` that may lack something."""
     failures: dict[str, SourceError | NotOffered] = field(
         default_factory=dict[str, "SourceError | NotOffered"]
     )
     """Keys that failed behind a node which is well itself."""
     running_since: float | None = None
+    pauses: Pauses = field(default_factory=Pauses)
+
+    def ran(self, now: float) -> float:
+        """Seconds since the first call really began, without waits for the quota; 0 if none did."""
+        since = self.running_since
+        return 0.0 if since is None else now - since - self.pauses.seconds(since)
 
     @property
     def false(self) -> bool:

@@ -24,6 +24,7 @@ from argus_core.routing.attempts import Attempts, Call
 from argus_core.routing.choice import Able, Choice
 from argus_core.routing.load.budget import RetryBudget, Rounds
 from argus_core.routing.load.gate import Full, Place
+from argus_core.routing.load.shares import Share
 from argus_core.routing.merit import Merits
 from argus_core.routing.node import Node, Reply
 from argus_core.routing.pool import Finder, Member, Pool
@@ -37,6 +38,9 @@ MAX_ROUNDS = 3
 """How often the whole route is walked for one request, at most."""
 NO_RETRY = "not tried again: too many requests are being retried already"
 """What the trace says where the retry budget is used up."""
+
+OPINION = 2.0
+"""Seconds, at most, that those get together who are only asked because an answer is in doubt."""
 
 Making = Coroutine[Any, Any, Sequence[Reply]]
 
@@ -157,6 +161,7 @@ class Router:
             visit = _Visit(walk, number, pool, desperate)
             while await self._asked(visit):
                 pass
+        walk.settle()
 
     async def _asked(self, visit: _Visit) -> bool:
         """Ask some members of a pool; false if it has nothing more to say."""
@@ -168,8 +173,9 @@ class Router:
         able = self._able(visit, query)
         if not able:
             return False
+        before = self._share(visit, query, able)
         try:
-            place = await pool.enter(self._share(visit, query, able))
+            place = await pool.enter(before.pool)
         except Full as full:
             walk.turn_away(pool, able, keys, full)
             return False
@@ -179,7 +185,7 @@ class Router:
                 able = self._able(visit, query)
             if not able or walk.deadline.remaining <= 0:
                 return False
-            calls = self._calls(visit, query, able, place)
+            calls = self._calls(visit, query, able, place, before)
             # One alone begins at once, so that the next pick already sees it under way.
             replies = [await calls[0]] if len(calls) == 1 else await asyncio.gather(*calls)
         finally:
@@ -192,16 +198,25 @@ class Router:
         walk, tried, desperate = visit.walk, visit.tried, visit.desperate
         return self._choice.candidates(walk, visit.number, query, tried, desperate=desperate)
 
-    def _share(self, visit: _Visit, query: Query, able: Able) -> float:
-        """The seconds that each node which could still be asked gets of what is left."""
+    def _share(self, visit: _Visit, query: Query, able: Able) -> Share:
+        """What is left of the deadline, over the nodes that could still be asked.
+
+        The wait at the pool's gate may take half of what the whole pool has, be it more than one
+        node has: any of its nodes may become free. The call then still has one node's share.
+        """
         walk, further = visit.walk, visit.number + 1
         later = self._choice.left(walk, further, query, desperate=visit.desperate)
-        return walk.deadline.remaining / (len(able) + later)
+        left = walk.deadline.remaining
+        if walk.held.keys() >= set(query.keys):
+            left = min(left, OPINION)
+        return Share(left=left, here=len(able), later=later)
 
-    def _calls(self, visit: _Visit, query: Query, able: Able, place: Place) -> list[Making]:
+    def _calls(
+        self, visit: _Visit, query: Query, able: Able, place: Place, before: Share
+    ) -> list[Making]:
         """The calls to the members that the balancer chose; the first one has its place."""
         calls: list[Making] = []
-        seconds = self._share(visit, query, able)
+        share = self._share(visit, query, able)
         heedless = not all(member.node.health.available for member in able)
         for member, offered in visit.pool.share(able, query.keys).items():
             visit.tried.setdefault(member.name, set()).update(offered)
@@ -211,7 +226,8 @@ class Router:
                 pool=visit.pool,
                 member=member,
                 query=part,
-                seconds=seconds,
+                seconds=share.call(before),
+                within=share.pool,
                 heedless=heedless,
                 place=None if calls else place,
                 tried=visit.tried,

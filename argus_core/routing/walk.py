@@ -37,6 +37,8 @@ class Walk:
     """Keys that a node is fetching, and in how many seconds to ask again."""
     turned_away: dict[str, float] = field(default_factory=dict[str, float])
     """Keys that a pool had no place for, and in how many seconds it may have one."""
+    held: dict[str, Found] = field(default_factory=dict[str, Found])
+    """Values in doubt, kept until the pools further down the route were asked for better ones."""
     spared: bool = False
     """True if a node was passed over for its health or its quota in the present round."""
     others: tuple[Node, ...] = ()
@@ -76,7 +78,7 @@ class Walk:
     @property
     def unheard(self) -> tuple[str, ...]:
         """Pending keys that could be answered and about which no working node has spoken."""
-        pending = [key for key in self.pending if key not in self.absent]
+        pending = [key for key in self.pending if key not in self.absent and key not in self.held]
         if not pending:
             return ()
         served = self.served
@@ -89,6 +91,32 @@ class Walk:
             return False
         query = self.query.only(self.pending)
         return any(node.ready(query) and node.health.available for node in self.others)
+
+    def find(self, key: str, found: Found, doubt: str | None) -> None:
+        """Note a value. One in ``doubt`` is held back until another source was heard.
+
+        Doubts are about rows that may lack. So the first answer stays unless another has more: a
+        doubt has many an innocent cause, and then all the sources say the same.
+        """
+        held = self.held.pop(key, None)
+        if held is not None:
+            better, other = (held, found) if len(found.value) <= len(held.value) else (found, held)
+            self.trace.steps.append(
+                f"{key}: {better.source} has {len(better.value)} rows, {other.source} has "
+                f"{len(other.value)}"
+            )
+            if better is held:
+                found, doubt = held, None
+        if doubt is None:
+            self.found[key] = found
+            return
+        self.held[key] = found
+        self.trace.steps.append(f"{key}: looked further, since at {found.source} {doubt}")
+
+    def settle(self) -> None:
+        """Take what was held back and not bettered."""
+        self.found.update(self.held)
+        self.held.clear()
 
     def untried(self, key: str) -> bool:
         """True if nobody was asked about the key, because of cool-downs."""

@@ -19,7 +19,7 @@ from argus_core.tables import PoolLimits
 RECENT = 256
 """Answers whose times a quantile is taken of, the newest."""
 PATIENCE = 0.5
-"""The part of its time that a call may wait: one that gets its place too late is made in vain."""
+"""The part of the pool's time that a call may wait: one that begins too late is made in vain."""
 ENOUGH = 20
 """Answers without which there is no quantile."""
 
@@ -128,7 +128,7 @@ class Gate:
         return Place(self._leave)
 
     async def enter(self, seconds: float) -> Place:
-        """A place for a call that has so many ``seconds``, be it after a wait of half of them.
+        """A place for a call, be it after a wait of half of the ``seconds`` that the pool has.
 
         Raises :class:`Full`, at once where the line is full or the wait would be too long.
         """

@@ -12,6 +12,7 @@ from argus_core.extend.source import Source
 from argus_core.market.normalise import Reading
 from argus_core.model.query import Query
 from argus_core.model.request import Priority, current_request, requesting
+from argus_core.routing.quota.daybook import Page
 from argus_core.routing.quota.ledger import Bill, Ledger, QuotaStatus, summed
 from argus_core.routing.quota.line import Asker, Group, Line, latest
 from argus_core.routing.quota.portion import portion
@@ -31,11 +32,13 @@ class Desk:
     allow the call. Nobody overtakes who needs the same interface, except the more urgent.
     """
 
-    def __init__(self, source: Source, clock: Clock, call: Caller) -> None:
+    def __init__(
+        self, source: Source, clock: Clock, call: Caller, page: Page | None = None
+    ) -> None:
         self._source = source
         self._clock = clock
         self._call = call
-        self._ledger = Ledger(source, clock)
+        self._ledger = Ledger(source, clock, page)
         self._line = Line()
         self._running: dict[asyncio.Task[None], list[Asker]] = {}
         self._alarm: asyncio.TimerHandle | None = None
@@ -85,23 +88,37 @@ class Desk:
         Raises what the call raised; :class:`Spent` if it cannot begin within the asker's time.
         """
         if not self._ledger.bill(query.only(query.keys[:1])):
-            return query.keys, await self._call(query, (reply,))
+            return query.keys, await self._at_once(query, reply)
         rest = self._rest(scope, query.only(query.keys[:1]))
         left, now = current_request().time_left, self._clock.monotonic()
         if rest is not None and left is not None and rest.until - now > left:
             raise Spent(rest.why(now), retry_after=rest.until - now)
         loop = asyncio.get_running_loop()
         asker = Asker(query.keys, reply, loop.create_future())
-        self._line.join(scope, query, asker)
+        reply.pauses.begin(asker, now)
+        self._line.join(scope, query, asker, now)
         loop.call_soon(self._advance)
         try:
             keys, outcome = await asker.outcome
         except asyncio.CancelledError:
+            reply.pauses.stop(self._clock.monotonic())
             self._leave(asker)
             raise
+        reply.pauses.end(asker, self._clock.monotonic())
         if isinstance(outcome, Reading):
             return keys, outcome
         raise outcome
+
+    async def _at_once(self, query: Query, reply: Reply) -> Reading:
+        part = object()
+        reply.pauses.begin(part, self._clock.monotonic())
+        try:
+            return await self._call(query, (reply,))
+        except asyncio.CancelledError:
+            reply.pauses.stop(self._clock.monotonic())
+            raise
+        finally:
+            reply.pauses.end(part, self._clock.monotonic())
 
     def _leave(self, asker: Asker) -> None:
         """Give up a call for which nobody waits any more."""
@@ -126,18 +143,21 @@ class Desk:
             self._alarm = None
         ahead: Counter[str] = Counter()
         rests: list[Rest] = []
+        now = self._clock.monotonic()
         for group in self._line:
+            rest: Rest | None = None
             while group.askers and len(self._running) < self._source.max_concurrency:
                 keys, rest = self._next(group, ahead)
                 if rest is not None:
                     rests.append(rest)
                     break
                 self._begin(group, keys)
+            group.hold(now, held=rest is not None)
             if group.askers:
                 ahead.update(self._costs(group))
         self._line.tidy()
         if rests:
-            wait = min(rest.until for rest in rests) - self._clock.monotonic()
+            wait = min(rest.until for rest in rests) - now
             self._alarm = asyncio.get_running_loop().call_later(max(0.0, wait), self._advance)
 
     def _next(self, group: Group, ahead: Counter[str]) -> tuple[tuple[str, ...], Rest | None]:
@@ -158,6 +178,9 @@ class Desk:
     def _begin(self, group: Group, keys: tuple[str, ...]) -> None:
         query = group.query.only(keys)
         askers = group.served_by(keys)
+        now = self._clock.monotonic()
+        for asker in askers:
+            asker.reply.pauses.hold(asker, now, held=False)
         bill = self._ledger.bill(query)
         self._ledger.begin(bill)
         task = asyncio.get_running_loop().create_task(

@@ -13,8 +13,9 @@ from argus_core.extend.quota import EVERY_CALL, Allowance, Charge, Meter
 from argus_core.extend.source import Source
 from argus_core.model.query import Query
 from argus_core.model.request import Priority
+from argus_core.routing.quota.daybook import Page
 from argus_core.routing.quota.spent import Rest, of_calls
-from argus_core.routing.quota.tally import Tally, until_midnight
+from argus_core.routing.quota.tally import Tally, day_of, until_midnight
 from argus_core.routing.workers.isolated import Isolated
 
 log = logging.getLogger(__name__)
@@ -43,11 +44,12 @@ class QuotaStatus:
 
 
 class Ledger:
-    """What a source has used of its allowances. In memory: one process owns one session."""
+    """What a source has used of its allowances; ``page`` holds what its account used by day."""
 
-    def __init__(self, source: Source, clock: Clock) -> None:
+    def __init__(self, source: Source, clock: Clock, page: Page | None = None) -> None:
         self._source = source
         self._clock = clock
+        self._page = page or Page()
         self._tallies: dict[str, Tally] = {}
         self._full: dict[str, Meter] = {}
         self._complained = False
@@ -109,6 +111,7 @@ class Ledger:
         """Every limit of every interface that was used."""
         meters = self._look()
         told = [entry for tally in self._tallies.values() for entry in self._told(tally)]
+        told += self._earlier()
         told += [
             QuotaStatus(
                 interface=meter.interface,
@@ -145,6 +148,21 @@ class Ledger:
                 resets_in=max(shut, until_midnight(self._clock)),
             )
 
+    def _earlier(self) -> Iterable[QuotaStatus]:
+        """What was used before this began; its limit is known once the source is asked again."""
+        for interface, days in self._page:
+            shown = interface in self._tallies or not days.lasting
+            used = 0 if shown else days.used(day_of(self._clock))
+            if used:
+                yield QuotaStatus(
+                    interface=interface,
+                    unit="calls",
+                    limit=None,
+                    used=used,
+                    window="day",
+                    resets_in=until_midnight(self._clock),
+                )
+
     # -- the meters ---------------------------------------------------------------------------
 
     def _look(self) -> tuple[Meter, ...]:
@@ -164,7 +182,8 @@ class Ledger:
     def _tally(self, allowance: Allowance) -> Tally:
         tally = self._tallies.get(allowance.interface)
         if tally is None:
-            tally = self._tallies[allowance.interface] = Tally(allowance, self._clock)
+            days = self._page.days(allowance.interface)
+            tally = self._tallies[allowance.interface] = Tally(allowance, self._clock, days)
         elif tally.allowance != allowance and _states(allowance):
             tally.allowance = allowance
         return tally

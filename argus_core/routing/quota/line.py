@@ -44,6 +44,8 @@ class Group:
     askers: list[Asker] = field(default_factory=list[Asker])
     bill: Bill | None = None
     """What all that they ask takes; None until somebody has asked the plugin."""
+    held: bool = False
+    """True if it is the quota that they wait for, and not a free place."""
     _keys: dict[str, None] = field(default_factory=dict[str, None])
 
     @property
@@ -56,6 +58,13 @@ class Group:
         self.askers.append(asker)
         self._keys.update(dict.fromkeys(asker.keys))
         self.bill = None
+
+    def hold(self, now: float, *, held: bool) -> None:
+        """Note whether it is the quota that they wait for; ``now`` in monotonic seconds."""
+        if held is not self.held:
+            self.held = held
+            for asker in self.askers:
+                asker.reply.pauses.hold(asker, now, held=held)
 
     def keep(self, askers: list[Asker]) -> None:
         """Let only these stand in the line."""
@@ -93,8 +102,11 @@ class Line:
         """The group that a question would join, if there is one."""
         return self._groups.get((priority, scope, query.variant))
 
-    def join(self, scope: str, query: Query, asker: Asker) -> None:
-        """Put an asker to the others of his question's shape, or at the end."""
+    def join(self, scope: str, query: Query, asker: Asker, now: float) -> None:
+        """Put an asker to the others of his question's shape, or at the end.
+
+        ``now`` is in monotonic seconds.
+        """
         priority = asker.request.priority
         shape = (priority, scope, query.variant)
         group = self._groups.get(shape)
@@ -102,6 +114,7 @@ class Line:
             self._number += 1
             group = self._groups[shape] = Group(query, priority, self._number)
         group.join(asker)
+        asker.reply.pauses.hold(asker, now, held=group.held)
 
     def leave(self, asker: Asker) -> None:
         """Take out an asker who wants to know no more; one who is not there is no error."""

@@ -20,6 +20,7 @@ def portion(reading: Reading, keys: Collection[str], *, first: bool) -> Reading:
         faults=_of(reading.faults, asked),
         resolution=_of(reading.resolution, asked),
         origins=_of(reading.origins, asked),
+        doubts=_of(reading.doubts, asked),
         failures=_of(reading.failures, asked),
         proved=reading.proved if first else 0,
         off=reading.off if first else 0,

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from argus_core.clock import SHANGHAI, Clock
 from argus_core.extend.quota import Allowance
+from argus_core.routing.quota.daybook import Days
 
 MINUTE = 60.0
 NEVER_MIND = 1e-9
@@ -19,16 +20,16 @@ class Tally:
 
     A call counts from before it begins until a minute after it has ended: wherever in between the
     vendor counts it, no minute of the vendor's holds more calls than this. The day begins at
-    midnight in Beijing; a call under way counts for the day that it ends in.
+    midnight in Beijing; a call under way counts for the day that it ends in. ``days`` are those
+    of the account's interface, which outlive this.
     """
 
-    def __init__(self, allowance: Allowance, clock: Clock) -> None:
+    def __init__(self, allowance: Allowance, clock: Clock, days: Days | None = None) -> None:
         self.allowance = allowance
+        self._days = days or Days()
         self._clock = clock
         self._ended: deque[tuple[float, int]] = deque()
         self._counted = 0
-        self._today = 0
-        self._day = _day(clock)
         self._promised = 0
         """Calls for which permits are out."""
         self._open = 0
@@ -47,8 +48,7 @@ class Tally:
     @property
     def today(self) -> int:
         """The calls of this day, and those that are promised."""
-        self._forget()
-        return self._today + self._open
+        return self._days.used(day_of(self._clock)) + self._open
 
     @property
     def refused(self) -> float:
@@ -133,14 +133,13 @@ class Tally:
         self._forget()
         self._ended.append((self._clock.monotonic() + MINUTE, calls))
         self._counted += calls
-        self._today += calls
+        self._days.lasting = self._days.lasting or self.allowance.calls_per_day is not None
+        self._days.book(day_of(self._clock), calls)
 
     def _forget(self) -> None:
         now = self._clock.monotonic() + NEVER_MIND
         while self._ended and self._ended[0][0] <= now:
             self._counted -= self._ended.popleft()[1]
-        if (day := _day(self._clock)) != self._day:
-            self._day, self._today = day, 0
 
 
 def held_back(limit: int, share: float) -> int:
@@ -155,5 +154,6 @@ def until_midnight(clock: Clock) -> float:
     return (ends - now).total_seconds()
 
 
-def _day(clock: Clock) -> int:
+def day_of(clock: Clock) -> int:
+    """The ordinal of today's date in Beijing."""
     return clock.now().astimezone(SHANGHAI).toordinal()

@@ -34,6 +34,11 @@ class LeastBusy(Balancer):
         return min(candidates, key=lambda one: one.in_flight)
 
 
+class Foremost(Balancer):
+    def pick(self, candidates):
+        return candidates[0]
+
+
 class Apart(Balancer):
     """Gives each key to another candidate."""
 
@@ -97,6 +102,69 @@ def test_who_has_waited_half_his_time_is_told_that_it_is_too_much(clock):
             await ask(router(clock, pool), clock, seconds=2)
         assert clock.monotonic() - began == pytest.approx(1)
         assert pool.gate.figures().waiting == 0
+
+    run(main())
+
+
+def test_where_any_of_many_nodes_may_become_free_one_waits_as_long_as_for_a_single_one(clock):
+    async def main():
+        sources = [Scripted(f"n{number}", clock) for number in range(10)]
+        pool = gated("only", *map(node, sources), clock=clock)
+        place = occupied(pool)
+        asyncio.get_running_loop().call_later(0.9, place.leave)
+        routed = await ask(router(clock, pool), clock, seconds=2)
+        assert list(routed.found) == [A]
+        assert clock.monotonic() == pytest.approx(1000.9), "no later than the place came"
+
+    run(main())
+
+
+def test_after_a_wait_a_call_still_has_the_share_of_one_node(clock):
+    async def main():
+        source = Scripted("n0", clock, 30)
+        others = [Scripted(f"n{number}", clock) for number in range(1, 10)]
+        pool = gated("only", *map(node, [source, *others]), clock=clock, balancer=Foremost)
+        place = occupied(pool)
+        asyncio.get_running_loop().call_later(0.9, place.leave)
+        routed = await ask(router(clock, pool), clock, seconds=2)
+        assert routed.found[A].source == "n1"
+        assert routed.trace.attempts[0].ms == pytest.approx(200), "2 s over 10 nodes"
+
+    run(main())
+
+
+def test_however_long_one_waits_for_a_large_pool_the_next_ones_keep_their_share(clock):
+    async def main():
+        pools = [
+            gated(
+                name, *(node(Scripted(f"{name}{n}", clock, 30)) for n in range(size)), clock=clock
+            )
+            for name, size in (("first", 4), ("second", 1))
+        ]
+        occupied(pools[0])
+        with pytest.raises(DeadlineExceeded):
+            await ask(router(clock, *pools), clock, seconds=5)
+        (attempt,) = [one for one in pools[1].members if one.node.source.asked]
+        assert attempt.node.source.asked == [(A,)]
+        assert clock.monotonic() == pytest.approx(1005)
+
+    run(main())
+
+
+def test_the_calls_of_a_split_question_take_no_more_than_the_pool_has(clock):
+    async def main():
+        slow = gated(
+            "first",
+            *(node(Scripted(name, clock, 30)) for name in ("one", "two")),
+            clock=clock,
+            balancer=Apart,
+        )
+        last = Scripted("last", clock)
+        routed = await ask(
+            router(clock, slow, gated("second", node(last), clock=clock)), clock, A, B, seconds=3
+        )
+        assert {found.source for found in routed.found.values()} == {"last"}
+        assert clock.monotonic() <= 1002 + 1e-6, "the third node's second is left"
 
     run(main())
 
