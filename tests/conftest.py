@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+# The suite starts some hundred processes: what one of them has compiled, the others need not.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 DEFAULT_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -16,6 +22,23 @@ DEFAULT_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 EXAMPLES = os.environ.get("HYPOTHESIS_EXAMPLES")
 settings.register_profile("suite", max_examples=int(EXAMPLES or 60), derandomize=not EXAMPLES)
 settings.load_profile("suite")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """The scheduling of ``-n``: who has nothing left to do takes from the others' queues.
+
+    A test takes between a millisecond and half a minute, and the long ones lie side by side.
+    """
+    from xdist.scheduler import WorkStealingScheduling
+
+    return WorkStealingScheduling(config, log) if config.getoption("dist") == "load" else None
+
+
+def pytest_collection_finish() -> None:
+    """Spare the collector the objects of thousands of tests, which live to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

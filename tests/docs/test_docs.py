@@ -86,15 +86,22 @@ def test_its_commented_tables_are_right_too(tmp_path):
     Gateway(config)
 
 
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """The server that the first steps start."""
+    with argus(tmp_path_factory.mktemp("demo"), "demo") as server:
+        yield server
+
+
 @pytest.mark.parametrize(("page", "text"), blocks("python"))
-def test_python_snippets(page, text, tmp_path):
+def test_python_snippets(page, text, request):
     if page.name in ELSEWHERE:
         return
     if "urllib.request" in text:
-        with argus(tmp_path, "demo") as server:
-            namespace = {}
-            exec(text.replace("http://127.0.0.1:8001", server.url), namespace)
-            assert namespace["frame"].height > 50
+        namespace = {}
+        url = request.getfixturevalue("demo").url
+        exec(text.replace("http://127.0.0.1:8001", url), namespace)
+        assert namespace["frame"].height > 50
         return
     if "Conformance)" in text:
         # That such classes hold is shown where real plugins stand in their place: conformance/.
@@ -111,15 +118,14 @@ def curls():
     return [shlex.split(line)[1] for line in text.splitlines() if line.startswith("curl ")]
 
 
-def test_the_curl_lines_of_the_readme_work(tmp_path):
+def test_the_curl_lines_of_the_readme_work(demo):
     urls = curls()
     assert len(urls) >= 4
-    with argus(tmp_path, "demo") as server:
-        for url in urls:
-            answer = server.get(url.removeprefix("http://127.0.0.1:8001"))
-            assert answer.status_code == 200, url
-            assert answer.headers["X-Argus-Simulated"] == "true"
-            assert answer.json()["data"]
+    for url in urls:
+        answer = demo.get(url.removeprefix("http://127.0.0.1:8001"))
+        assert answer.status_code == 200, url
+        assert answer.headers["X-Argus-Simulated"] == "true"
+        assert answer.json()["data"]
 
 
 def test_the_chinese_readme_has_the_same_commands():

@@ -22,6 +22,12 @@ FLAGS = [
 ]
 
 
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with argus(tmp_path_factory.mktemp("demo"), "demo") as running:
+        yield running
+
+
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: install the package chromium")
 @pytest.mark.parametrize(
     ("page", "words"),
@@ -30,20 +36,19 @@ FLAGS = [
         ("/redoc", ["/api/v1/market_data/latest"]),
     ],
 )
-def test_the_documentation_renders_without_internet(tmp_path, page, words):
-    with argus(tmp_path, "demo") as server:
-        command = [
-            CHROMIUM,
-            *FLAGS,
-            f"--user-data-dir={tmp_path / 'profile'}",
-            # Every name but loopback fails to resolve: what the page needs must be shipped.
-            "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-            "--dump-dom",
-            server.url + page,
-        ]
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=120, env=environment(), check=False
-        )
+def test_the_documentation_renders_without_internet(server, tmp_path, page, words):
+    command = [
+        CHROMIUM,
+        *FLAGS,
+        f"--user-data-dir={tmp_path / 'profile'}",
+        # Every name but loopback fails to resolve: what the page needs must be shipped.
+        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+        "--dump-dom",
+        server.url + page,
+    ]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=120, env=environment(), check=False
+    )
     for word in words:
         assert word in done.stdout, done.stderr[-2000:]
     assert "Failed to load" not in done.stdout

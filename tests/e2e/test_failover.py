@@ -7,6 +7,7 @@ answers is compared with the files themselves, read here and now.
 import csv
 import json
 import random
+import re
 import subprocess
 import sys
 import time
@@ -17,24 +18,24 @@ from pathlib import Path
 
 import httpx
 import pytest
-from support.process import argus, environment
+from support.process import PLAINLY, argus, environment
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVER = ROOT / "tests" / "vendors" / "tushare_server.py"
 TOKENS = {"first": "token-of-the-first-0123456789", "second": "token-of-the-second-987654321"}
 CONFIG = """
-[sources.first]
+[sources.{names[0]}]
 plugin = "tushare"
 endpoint = "http://127.0.0.1:{first}/dataapi"
 token = {{ env = "TOKEN_FIRST" }}
 
-[sources.second]
+[sources.{names[1]}]
 plugin = "tushare"
 endpoint = "http://127.0.0.1:{second}/dataapi"
 token = {{ env = "TOKEN_SECOND" }}
 
 [routes]
-default = ["first", "second"]
+default = ["{names[0]}", "{names[1]}"]
 """
 SYMBOLS = (
     "000001.SZ",
@@ -74,7 +75,7 @@ class Vendor:
     def does(self, fault, **more):
         order = {"fault": fault, **more}
         url = f"http://127.0.0.1:{self.control_port}/control"
-        httpx.post(url, json=order, trust_env=False).raise_for_status()
+        httpx.post(url, json=order, **PLAINLY).raise_for_status()
 
 
 @contextmanager
@@ -90,10 +91,14 @@ def vendor(name, data):
         process.stdout.close()
 
 
+def write(folder, first, second, names=("first", "second")):
+    text = CONFIG.format(first=first.port, second=second.port, names=names)
+    (folder / "plugins.toml").write_text(text, encoding="utf-8")
+
+
 @contextmanager
 def serving(tmp_path, first, second):
-    text = CONFIG.format(first=first.port, second=second.port)
-    (tmp_path / "plugins.toml").write_text(text, encoding="utf-8")
+    write(tmp_path, first, second)
     tokens = {f"TOKEN_{name.upper()}": token for name, token in TOKENS.items()}
     with argus(tmp_path, "serve", env=environment(**tokens)) as server:
         yield server
@@ -113,6 +118,26 @@ def server(vendors, tmp_path_factory):
     """One Argus for all questions that break nothing."""
     with serving(tmp_path_factory.mktemp("argus"), *vendors) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def beside(vendors, tmp_path_factory):
+    """Another Argus, for vendors that fail."""
+    with serving(tmp_path_factory.mktemp("beside"), *vendors) as running:
+        yield running
+
+
+@pytest.fixture
+def fresh(beside, vendors, request):
+    """The other Argus after a reload, with two sources that nobody has asked yet: their names."""
+    *_, word = re.findall(r"\w+", request.node.name)
+    names = [f"first_{word}", f"second_{word}"]
+    write(beside.log.parent, *vendors, names)
+    httpx.post(f"{beside.url}/api/v1/admin/reload", timeout=30, **PLAINLY).raise_for_status()
+    assert [s["name"] for s in beside.get("/api/v1/sources").json()["data"]] == names
+    yield names
+    for vendor in vendors:
+        vendor.does(None)
 
 
 def recorded(market_data, symbol, kind="daily_raw"):
@@ -253,45 +278,34 @@ def test_other_datasets_come_from_the_same_servers(server):
     assert unknown.status_code == 404
 
 
-def test_the_deadline_is_kept_and_reported(vendors, tmp_path):
-    first, second = vendors
-    with serving(tmp_path, first, second) as server:
-        first.does("hang")
-        second.does("hang")
-        try:
-            began = time.monotonic()
-            answer = server.get(
-                "/api/v1/market_data/history?symbols=600519.SH&start_date=20190102&end_date=20190110",
-                headers={"X-Argus-Deadline": "2"},
-            )
-            took = time.monotonic() - began
-        finally:
-            first.does(None)
-            second.does(None)
+def test_the_deadline_is_kept_and_reported(vendors, beside, fresh):
+    for vendor in vendors:
+        vendor.does("hang")
+    began = time.monotonic()
+    answer = beside.get(
+        "/api/v1/market_data/history?symbols=600519.SH&start_date=20190102&end_date=20190110",
+        headers={"X-Argus-Deadline": "2"},
+    )
+    took = time.monotonic() - began
     assert answer.status_code == 504
     assert answer.json()["error"]["code"] == "TIMEOUT"
     assert took < 3
 
 
 @pytest.mark.parametrize("fault", [*FAULTS, "empty"])
-def test_the_second_answers_whatever_the_first_does(vendors, tmp_path, market_data, fault):
-    first, second = vendors
+def test_the_second_answers_whatever_the_first_does(vendors, beside, fresh, market_data, fault):
     rows = recorded(market_data, "600000.SH")[20:60]
     start, end = day(rows[0]["trade_date"]), day(rows[-1]["trade_date"])
-    with serving(tmp_path, first, second) as server:
-        first.does(fault)
-        try:
-            began = time.monotonic()
-            body = history(server, "600000.SH", start, end, explain=1)
-            took = time.monotonic() - began
-            latest = server.get("/api/v1/market_data/latest?symbols=600000.SH&explain=1")
-        finally:
-            first.does(None)
+    vendors[0].does(fault)
+    began = time.monotonic()
+    body = history(beside, "600000.SH", start, end, explain=1)
+    took = time.monotonic() - began
+    latest = beside.get("/api/v1/market_data/latest?symbols=600000.SH&explain=1")
     assert took < 15, "within the deadline of history"
     assert [bar["close"] for bar in body["data"]["600000.SH"]] == [float(r["close"]) for r in rows]
-    assert body["meta"]["source"] == "second"
+    assert body["meta"]["source"] == fresh[1]
     attempts = [a for trace in body["explain"]["traces"] for a in trace["attempts"]]
-    mine = [a for a in attempts if a["source"] == "first"]
+    mine = [a for a in attempts if a["source"] == fresh[0]]
     assert mine, attempts
     if fault == "empty":
         assert (mine[0]["error"], mine[0]["answered"]) == (None, 0)
@@ -299,29 +313,23 @@ def test_the_second_answers_whatever_the_first_does(vendors, tmp_path, market_da
         assert mine[0]["error"] == FAULTS[fault], attempts
         assert mine[0]["reason"], "the trace says why"
     assert latest.status_code == 200, latest.text
-    assert latest.json()["meta"]["source"] == "second"
+    assert latest.json()["meta"]["source"] == fresh[1]
     whole = json.dumps(body) + latest.text
     assert not any(token in whole for token in TOKENS.values())
 
 
-def test_both_down_is_a_503_with_attempts_and_no_token(vendors, tmp_path):
-    first, second = vendors
-    with serving(tmp_path, first, second) as server:
-        first.does("refuse")
-        second.does("bad_token")
-        try:
-            answer = server.get("/api/v1/market_data/latest?symbols=600519.SH")
-            sources = server.get("/api/v1/sources")
-        finally:
-            first.does(None)
-            second.does(None)
+def test_both_down_is_a_503_with_attempts_and_no_token(vendors, beside, fresh):
+    for vendor, fault in zip(vendors, ("refuse", "bad_token"), strict=True):
+        vendor.does(fault)
+    answer = beside.get("/api/v1/market_data/latest?symbols=600519.SH")
+    sources = beside.get("/api/v1/sources")
     assert answer.status_code == 503
     assert int(answer.headers["Retry-After"]) >= 1
     error = answer.json()["error"]
     assert error["code"] == "SERVICE_UNAVAILABLE"
     tried = {a["source"]: a["error"] for a in error["details"]["attempts"]}
-    assert tried == {"first": "SERVICE_UNAVAILABLE", "second": "UNAUTHORIZED"}
+    assert tried == dict(zip(fresh, ("SERVICE_UNAVAILABLE", "UNAUTHORIZED"), strict=True))
     states = {s["name"]: s["state"] for s in sources.json()["data"]}
-    assert states == {"first": "cooling", "second": "cooling"}
+    assert states == dict.fromkeys(fresh, "cooling")
     for text in (answer.text, sources.text):
         assert not any(token in text for token in TOKENS.values())

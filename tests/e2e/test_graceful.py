@@ -11,7 +11,7 @@ import httpx
 import pytest
 from support.distribution import install
 from support.pressing import pressing
-from support.process import argus, environment
+from support.process import PLAINLY, argus, environment
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals as POSIX has them")
 
@@ -74,7 +74,7 @@ def until(true, seconds=15.0):
 
 
 def test_reloads_and_the_end_fail_no_request(start):
-    with start(wait=1.5) as running, httpx.Client(base_url=running.url, trust_env=False) as client:
+    with start(wait=1.5) as running, httpx.Client(base_url=running.url, **PLAINLY) as client:
         assert running.get("/health/live").json() == {"live": True}
         assert running.get("/health/ready").json() == {"ready": True}
         with pressing(running.url, PATH) as seen:

@@ -8,11 +8,10 @@ import ast
 import os
 import subprocess
 import sys
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from support.vendors import SECRETS, surroundings, vendor
+from support.vendors import SECRETS, surroundings
 
 WATCHED = Path(__file__).resolve().parents[1] / "support" / "watched"
 PLUGINS = ("tushare", "xtquant", "rqdatac")
@@ -61,17 +60,15 @@ def test_importing_a_plugin_opens_nothing(plugin, tmp_path):
     assert reached(log) == []
 
 
-def test_argus_check_reaches_the_configured_vendors_and_nobody_else(market_data, tmp_path):
-    with ExitStack() as stack:
-        running = [stack.enter_context(vendor(name, market_data)) for name in PLUGINS]
-        text = "".join(one.table() for one in running)
-        (tmp_path / "plugins.toml").write_text(text, encoding="utf-8")
-        env, log = watched(tmp_path)
-        done = run("-m", "argus_cli", "check", env=env, cwd=tmp_path)
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert not any(secret in done.stdout + done.stderr for secret in SECRETS.values())
-        ports = {one.ports[0] for one in running}
-        # urllib3, which Tushare's package imports, binds ::1 once to see if there is IPv6.
-        outward = [a for event, a in reached(log) if event != "socket.bind"]
-        found = {(str(address[0]), int(address[1])) for address in outward}
-        assert found == {("127.0.0.1", port) for port in ports}
+def test_argus_check_reaches_the_configured_vendors_and_nobody_else(vendors, tmp_path):
+    text = "".join(vendors[name].table() for name in PLUGINS)
+    (tmp_path / "plugins.toml").write_text(text, encoding="utf-8")
+    env, log = watched(tmp_path)
+    done = run("-m", "argus_cli", "check", env=env, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not any(secret in done.stdout + done.stderr for secret in SECRETS.values())
+    ports = {one.ports[0] for one in vendors.values()}
+    # urllib3, which Tushare's package imports, binds ::1 once to see if there is IPv6.
+    outward = [a for event, a in reached(log) if event != "socket.bind"]
+    found = {(str(address[0]), int(address[1])) for address in outward}
+    assert found == {("127.0.0.1", port) for port in ports}

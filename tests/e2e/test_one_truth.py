@@ -13,13 +13,12 @@ from contextlib import ExitStack
 import pytest
 from support.agreement import differences
 from support.process import argus
-from support.vendors import answers, surroundings, vendor
+from support.vendors import LATE, answers, surroundings, vendor
 
 PLUGINS = ("tushare", "xtquant", "rqdatac")
 ZONES = ("UTC", "Asia/Shanghai", "America/New_York")
 INSTANTS = ("2023-02-01T09:10:00", "2023-02-01T10:00:00", "2023-02-01T11:45:00")
 INSTANTS += ("2023-02-01T14:58:30", "2023-02-01T15:30:00")
-LATE = "2026-04-29T15:30:00"
 
 
 def history(symbol, period, start, end, **more):
@@ -85,16 +84,8 @@ RULES = [
 ]
 
 
-@pytest.fixture(scope="module")
-def vendors(market_data):
-    with ExitStack() as stack:
-        yield {name: stack.enter_context(vendor(name, market_data)) for name in PLUGINS}
-
-
 @pytest.fixture
 def config(vendors):
-    for one in vendors.values():
-        one.moves(LATE)
     return "".join(vendors[name].table() for name in PLUGINS)
 
 

@@ -13,7 +13,7 @@ import psutil
 import pytest
 from support.distribution import install
 from support.pressing import pressing
-from support.process import argus, environment
+from support.process import PLAINLY, argus, environment
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kill -9 and signals")
 
@@ -178,7 +178,7 @@ def test_what_operators_do_at_one_edge_holds_at_the_other(house):
         assert house.get(path).status_code == 200
     asked = house.lines.count("call 600036.SH")
     assert asked == 1, "the agent has kept it for both"
-    cleared = httpx.delete(house.url + "/api/v1/cache/clear", trust_env=False).json()
+    cleared = httpx.delete(house.url + "/api/v1/cache/clear", **PLAINLY).json()
     assert cleared["complete"] is True
     assert set(cleared["edges"]) == {"edge-1", "edge-2"}
     parts = [edge["cleared_keys"] for edge in cleared["edges"].values()]

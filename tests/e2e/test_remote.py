@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from support.agents import PLUGIN, Afternoon, ask, gateway, serving
 from support.distribution import install
-from support.process import free_port
+from support.process import PLAINLY, free_port
 
 from argus_api import create_app
 from argus_auth.key_store import KeyStore
@@ -245,7 +245,7 @@ def test_two_in_a_circle_who_are_asked_at_once_do_not_wait_for_one_another(tmp_p
         path = "/api/v1/market_data/latest?symbols=600519.SH"
 
         async def both():
-            async with httpx.AsyncClient(trust_env=False) as client:
+            async with httpx.AsyncClient(**PLAINLY) as client:
                 return await asyncio.gather(*(client.get(a.url + path) for a in (one, other) * 4))
 
         began = time.monotonic()

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from support.distribution import install
 from support.faultproxy import FaultProxy
-from support.process import argus, environment
+from support.process import PLAINLY, argus, environment
 from support.redis import redis_server
 
 PLUGIN = """
@@ -115,10 +115,14 @@ async def asked(servers, symbol, many):
     urls = [servers[n % len(servers)].url + PATH + symbol for n in range(many)]
     patient = {"X-Argus-Deadline": "30"}  # a thousand at once take their time on two cores
     limits = httpx.Limits(max_connections=None)
-    async with httpx.AsyncClient(
-        timeout=60, trust_env=False, limits=limits, headers=patient
-    ) as client:
-        return await asyncio.gather(*(client.get(url) for url in urls))
+    async with contextlib.AsyncExitStack() as stack:
+        asking = []
+        # A client that has a thousand connections looks through all of them at each request.
+        for begin in range(0, many, 40):
+            client = httpx.AsyncClient(timeout=60, limits=limits, headers=patient, **PLAINLY)
+            await stack.enter_async_context(client)
+            asking += [client.get(url) for url in urls[begin : begin + 40]]
+        return await asyncio.gather(*asking)
 
 
 async def test_a_thousand_misses_in_four_processes_are_one_question(tmp_path, monkeypatch, book):
@@ -154,7 +158,7 @@ async def test_whatever_redis_does_everybody_is_answered_and_rightly(tmp_path, m
         redis = stack.enter_context(redis_server())
         proxy = stack.enter_context(FaultProxy(redis.port))
         servers = serving(stack, tmp_path, monkeypatch, book, proxy.port, many=2, ttl=0.2)
-        client = stack.enter_context(httpx.Client(timeout=10, trust_env=False))
+        client = stack.enter_context(httpx.Client(timeout=10, **PLAINLY))
         slowest = 0.0
 
         def load(seconds):

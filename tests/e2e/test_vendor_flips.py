@@ -1,16 +1,20 @@
 """A volume flips by 100 in the middle of a series: caught, told, and the next vendor answers."""
 
 import json
-from contextlib import ExitStack
 from itertools import pairwise
 
+import pytest
 from support.agreement import differences
 from support.process import argus
-from support.vendors import surroundings, vendor
+from support.vendors import surroundings
 
 FLIPS = {
     "rqdatac": {"scale_volume": {"factor": 100, "from": "2020-02-10"}},
     "xtquant": {"set": {"scale_volume": {"by": 100, "from": "2020-02-10"}}},
+}
+STRAIGHT = {
+    "rqdatac": {"scale_volume": None},
+    "xtquant": {"set": {"scale_volume": None}},
 }
 QUESTION = {"symbols": "600000.SH", "start_date": "2020-01-02", "end_date": "2020-03-31"}
 QUESTION |= {"period": "1d", "use_cache": "false", "explain": "1"}
@@ -19,17 +23,23 @@ QUESTION |= {"period": "1d", "use_cache": "false", "explain": "1"}
 PATH = "/api/v1/market_data/history"
 
 
-def test_the_next_vendor_answers(market_data, tmp_path):
+@pytest.fixture
+def flipping(vendors):
+    """The vendors, who are told at the end to count as before."""
+    yield vendors
+    for name, order in STRAIGHT.items():
+        vendors[name].does(**order)
+
+
+def test_the_next_vendor_answers(flipping, tmp_path):
     order = [*FLIPS, "tushare"]
-    with ExitStack() as stack:
-        running = {name: stack.enter_context(vendor(name, market_data)) for name in order}
-        text = "".join(one.table() for one in running.values())
-        text += f"[routes]\ndefault = {json.dumps(order)}\n"
-        (tmp_path / "plugins.toml").write_text(text, encoding="utf-8")
-        server = stack.enter_context(argus(tmp_path, "serve", env=surroundings()))
+    text = "".join(flipping[name].table() for name in order)
+    text += f"[routes]\ndefault = {json.dumps(order)}\n"
+    (tmp_path / "plugins.toml").write_text(text, encoding="utf-8")
+    with argus(tmp_path, "serve", env=surroundings()) as server:
         for first, second in pairwise(order):
             good = server.get(PATH, params=QUESTION).json()
-            running[first].does(**FLIPS[first])
+            flipping[first].does(**FLIPS[first])
             told = server.get(PATH, params=QUESTION).json()
             assert (good["meta"]["source"], told["meta"]["source"]) == (first, second)
             assert not list(differences("history", first, second, good, told))

@@ -9,6 +9,7 @@ import httpx
 import uvicorn
 from starlette.responses import Response
 from support.clock import TestClock
+from support.process import PLAINLY
 
 from argus_api import create_app
 from argus_core.config import Config
@@ -156,7 +157,7 @@ class Agent:
 
     def get(self, path, **kwargs):
         """The answer to a GET over TCP."""
-        return httpx.get(self.url + path, trust_env=False, timeout=30, **kwargs)
+        return httpx.get(self.url + path, timeout=30, **PLAINLY, **kwargs)
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import httpx
+from support.process import PLAINLY
 
 
 @dataclass
@@ -31,7 +32,7 @@ def pressing(url: str, path: str, *, clients: int = 4, pause: float = 0.01) -> I
     seen, stop = Seen(), threading.Event()
 
     def ask() -> None:
-        with httpx.Client(base_url=url, timeout=20, trust_env=False) as client:
+        with httpx.Client(base_url=url, timeout=20, **PLAINLY) as client:
             while not stop.is_set():
                 try:
                     reply = client.get(path)

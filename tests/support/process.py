@@ -13,6 +13,8 @@ from pathlib import Path
 import httpx
 
 PATIENCE = 60.0
+PLAINLY: dict[str, bool] = {"trust_env": False, "verify": False}
+"""Of httpx, over loopback: no proxy, and no certificates, which take longer to load than a call."""
 
 
 def free_port() -> int:
@@ -32,7 +34,7 @@ class Argus:
 
     def get(self, path: str, **kwargs) -> httpx.Response:
         """The answer to a GET, whatever its status."""
-        return httpx.get(self.url + path, timeout=60, trust_env=False, **kwargs)
+        return httpx.get(self.url + path, timeout=60, **PLAINLY, **kwargs)
 
 
 def environment(**more: str) -> dict[str, str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from support.process import PLAINLY
 
 from argus_api import create_app
 from argus_core.config import Config
@@ -31,7 +32,7 @@ async def answered(config: Config, questions: list[dict]) -> list[Any]:
         found = []
         for question in questions:
             for url, order in question.get("before", ()):
-                async with httpx.AsyncClient(trust_env=False) as steering:
+                async with httpx.AsyncClient(**PLAINLY) as steering:
                     (await steering.post(url, json=order, timeout=30)).raise_for_status()
             response = await client.get(
                 question["path"], params=question["params"], headers={"X-Argus-Deadline": "60"}

@@ -9,12 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-from support.process import environment
+from support.process import PLAINLY, environment
 
 TESTS = Path(__file__).resolve().parents[1]
 SECRETS = {"TUSHARE_SECRET": "token-of-tushare-0123456789", "RQDATA_SECRET": "password-98765"}
 NATIVE = str(TESTS / "vendors" / "xtquant_site")
 """Put first on PYTHONPATH: serves xtquant's native module on any platform."""
+LATE = "2026-04-29T15:30:00"
+"""The last instant at which each stand-in has snapshots."""
 
 TABLES = {
     "tushare": """
@@ -64,7 +66,7 @@ class Vendor:
 
     def does(self, **order) -> None:
         """Steer the stand-in."""
-        httpx.post(self.control, json=order, trust_env=False, timeout=30).raise_for_status()
+        httpx.post(self.control, json=order, timeout=30, **PLAINLY).raise_for_status()
 
     def move(self, now: str) -> tuple[str, dict]:
         """Where to post what, so that it shows the snapshots of another instant."""
