@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sqlite3
 from contextlib import suppress
 from uuid import uuid4
 
@@ -65,7 +64,7 @@ class Bookkeeper:
                 heard = await asyncio.to_thread(
                     self._table.exchange, self._process, own, tuple(pages)
                 )
-            except (sqlite3.Error, OSError, ValueError) as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, questions go on
                 self._failed(error)
                 return
             self._told = ""

@@ -17,7 +17,7 @@ from argus_core.extend.source import Source
 from argus_core.extend.units import Units
 from argus_core.market import frames, passed_on
 from argus_core.market.bars import normalise_bars
-from argus_core.market.chain import doubts_of
+from argus_core.market.chain import Doubt, doubts_of
 from argus_core.market.inference import inferred_from_quote
 from argus_core.market.kinds import kind_of
 from argus_core.market.quotes import normalise_depth, normalise_quote
@@ -66,8 +66,8 @@ class Reading:
     """Bars outside of it by less than a factor of two."""
     origins: Mapping[str, Origin] = field(default_factory=dict[str, Origin])
     """Where the values really come from, by key, where the source passed them on."""
-    doubts: Mapping[str, str] = field(default_factory=dict[str, str])
-    """The keys among ``values`` that may lack something, with a sentence each."""
+    doubts: Mapping[str, Doubt] = field(default_factory=dict[str, Doubt])
+    """The keys among ``values`` that may lack days, and which."""
     failures: Mapping[str, SourceError | NotOffered] = field(
         default_factory=dict[str, "SourceError | NotOffered"]
     )

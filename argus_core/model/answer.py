@@ -113,6 +113,8 @@ class Found:
     """As in :class:`Provenance`."""
     outdated: str | None = None
     """Why the value was stale already when it came; such a value is not kept."""
+    doubtful: bool = False
+    """True if it may lack days and nobody else could be heard; it is not archived for good."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

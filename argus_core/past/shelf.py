@@ -135,7 +135,12 @@ class ArchiveShelf:
         except CacheError as error:
             log.warning("the archive cannot be read: %s", error.message)
             return {key: Cut(rest=(item.value, query.start)) for key, item in items.items()}
-        return {key: self._sealed(query, keys[key], items[key], spans[keys[key]]) for key in items}
+        return {
+            key: Cut(rest=(item.value, query.start))
+            if item.doubtful
+            else self._sealed(query, keys[key], item, spans[keys[key]])
+            for key, item in items.items()
+        }
 
     def _sealed(self, query: SeriesQuery, key: SeriesKey, item: Found, spans: Spans) -> Cut:
         archive = self.shelves.archive

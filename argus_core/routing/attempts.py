@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from argus_core.clock import Clock
 from argus_core.errors import BadData, NotOffered, SourceError, SourceTimeout
+from argus_core.market.chain import Doubt
 from argus_core.model.answer import Attempt, Found, Origin
 from argus_core.model.ask import Deadline
 from argus_core.model.query import Query
@@ -27,6 +29,8 @@ from argus_core.telemetry.redact import Redactor
 
 GIVEN_UP = "given up: nobody waits for it any more"
 """What the trace says of a call whose answer is not needed: another node was first."""
+NOT_HEARD = "gave no second opinion in time"
+"""What the trace says of a call about another's answer that was not waited for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +52,8 @@ class Call:
     """Other members that may be asked just now for all of it."""
     tried: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
     """The keys that each member was offered on this visit to the pool."""
+    opinion: bool = False
+    """True if it is asked about another's answer: the walk has one, and need not wait for it."""
 
     @property
     def node(self) -> Node:
@@ -79,13 +85,13 @@ class Attempts:
         try:
             gate = call.pool.gate
             if gate is None:
-                return (await self._ask(call),)
+                return (await self.ask(call),)
             gate.hedges.earn()
             call = replace(call, seconds=min(call.seconds, gate.limits.timeout))
             after = patience(gate, call.query)
             if after is None or call.node.source.metered:
-                return (await self._ask(call),)
-            return await raced(self._ask(call), after, lambda: self._hedge(call, after, places))
+                return (await self.ask(call),)
+            return await raced(self.ask(call), after, lambda: self._hedge(call, after, places))
         finally:
             for place in places:
                 place.leave()
@@ -106,9 +112,9 @@ class Attempts:
         call.walk.trace.steps.append(
             f"{call.node.name} was slow, so {other.name} was asked too after {after * 1000:.0f} ms"
         )
-        return self._ask(replace(call, member=other, seconds=left, heedless=False))
+        return self.ask(replace(call, member=other, seconds=left, heedless=False))
 
-    async def _ask(self, call: Call) -> Reply:
+    async def ask(self, call: Call) -> Reply:
         """What one node said in time, booked.
 
         Nothing is asked of a node on trial while another request finds out how it is.
@@ -135,12 +141,21 @@ class Attempts:
             self._trace(call, Reply(), started_ms, seconds, GIVEN_UP)
             raise
         except TimeoutError:
+            if call.opinion:
+                seconds = self._clock.monotonic() - began
+                call.pool.gave_up(call.member, seconds=seconds)
+                self._trace(call, Reply(), started_ms, seconds, NOT_HEARD)
+                return Reply()
             reply.errors = {EVERYTHING: _late(call, reply), **reply.errors}
         now = self._clock.monotonic()
         seconds = now - began
         blamed = self._book(call, reply)
         call.node.health.judge(
-            permit, blamed, answered=bool(reply.asked), ran=reply.ran(now), had=call.seconds
+            permit,
+            blamed,
+            answered=bool(reply.asked),
+            ran=reply.ran(now),
+            had=math.inf if call.opinion else call.seconds,
         )
         _note_haste(call, reply, reply.ran(now))
         self._tell(call, reply, seconds)
@@ -163,7 +178,7 @@ class Attempts:
 
         ``busy`` are the ``seconds`` without the waits for the vendor's quota.
         """
-        if call.pool.gate is None:
+        if call.pool.gate is None or reply.pauses.lasting:
             return
         told = [error for error in reply.errors.values() if isinstance(error, SourceError)]
         failed = [error for error in told if not error.preparing]
@@ -200,7 +215,7 @@ class Attempts:
         """
         blamed: SourceError | None = None
         walk, node, query = call.walk, call.node, call.query
-        self._book_values(walk, node, reply)
+        self._book_values(walk.hear if call.opinion else walk.find, walk, node, reply)
         for key, error in reply.failures.items():
             _book_error(walk, error, [key])
             if isinstance(error, BadData):
@@ -219,7 +234,13 @@ class Attempts:
             blamed = blamed if blamed is not None and blamed.unwell else error
         return blamed
 
-    def _book_values(self, walk: Walk, node: Node, reply: Reply) -> None:
+    def _book_values(
+        self,
+        find: Callable[[str, Found, Doubt | None], None],
+        walk: Walk,
+        node: Node,
+        reply: Reply,
+    ) -> None:
         now = self._clock.now()
         for key, value in reply.values.items():
             coarse = reply.resolution.get(key, {})
@@ -235,7 +256,7 @@ class Attempts:
                     origin.path,
                     (origin.reason or f"{node.name} says so") if origin.stale else None,
                 )
-            walk.find(key, found, reply.doubts.get(key))
+            find(key, found, reply.doubts.get(key))
         walk.faults.update(reply.faults)
         # What was both denied and failed behind the node is absent too, though not for certain.
         denied = (key for key in reply.failures if key in reply.origins)
@@ -246,14 +267,14 @@ class Attempts:
 
 def _note_haste(call: Call, reply: Reply, ran: float) -> None:
     """Note for which parts of the question the time was enough, and for which it was not."""
-    if reply.running_since is None or reply.pauses.lasting:
+    if call.opinion or reply.running_since is None or reply.pauses.lasting:
         return
     haste, missed = call.node.haste, EVERYTHING in reply.errors
     for scope, keys in scopes_of(call.query, call.query.keys).items():
         if any(key in reply.asked for key in keys):
             haste.answered(scope, ran=ran)
         elif missed:
-            haste.late(scope, had=call.seconds)
+            haste.late(scope, had=ran)
 
 
 def _late(call: Call, reply: Reply) -> SourceError:

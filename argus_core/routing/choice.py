@@ -100,21 +100,33 @@ class Choice:
         """The able members without those that calls with as little time waited for in vain."""
         if not any(member.node.haste.noted for member in able):
             return able
-        later = self.left(walk, place + 1, query, desperate=False)
-        seconds = walk.deadline.remaining / (len(able) + later)
-        slow = [
-            member
-            for member, keys in able.items()
-            for scope in scopes_of(query, tuple(keys))
-            if member.node.haste.too_little(scope, seconds)
-        ]
-        kept = {member: keys for member, keys in able.items() if member not in slow}
-        if len(kept) == len(able) or not (kept or later):
-            return able
-        for member in dict.fromkeys(slow):
-            _skip(walk, walk.pools[place], member, f"too slow for the {seconds:.1f} s it would get")
-        walk.spared = True
-        return kept
+        pool = walk.pools[place]
+        kept = Able()
+        for member, keys in able.items():
+            slow = self._slow(walk, place, query.only(tuple(keys)), member, len(able))
+            if slow:
+                _skip(walk, pool, member, "too slow for the little time that it would get")
+                walk.spared = True
+            if rest := keys - slow:
+                kept[member] = rest
+        # Where nobody is left at all, little time is better than none
+        return kept if kept or self.left(walk, place + 1, query, desperate=False) else able
+
+    def _slow(
+        self, walk: Walk, place: int, query: Query, member: Member, here: int
+    ) -> frozenset[str]:
+        """The keys that the member would be asked about in vain, and others could answer."""
+        found: set[str] = set()
+        for scope, keys in scopes_of(query, query.keys).items():
+            later = self.left(walk, place + 1, query.only(keys), desperate=False)
+            if here + later > 1:
+                seconds = walk.deadline.remaining / (here + later)
+                gate = walk.pools[place].gate
+                if gate is not None:
+                    seconds = min(seconds, gate.limits.timeout)
+                if member.node.haste.too_little(scope, seconds):
+                    found.update(keys)
+        return frozenset(found)
 
     def _obstacle(self, node: Node, query: Query, *, desperate: bool) -> str | None:
         if node.down is not None:

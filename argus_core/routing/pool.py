@@ -57,6 +57,10 @@ class Pool:
         """A place for one call, after half of so many seconds at most; as :meth:`Gate.enter`."""
         return Place() if self.gate is None else await self.gate.enter(seconds)
 
+    def try_enter(self) -> Place | None:
+        """A place for one call if there is one at once and nobody waits for it."""
+        return Place() if self.gate is None else self.gate.try_enter()
+
     def share(
         self, able: Mapping[Member, Container[str]], keys: Sequence[str]
     ) -> dict[Member, Sequence[str]]:

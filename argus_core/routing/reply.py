@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from argus_core.errors import NotOffered, SourceError
+from argus_core.market.chain import Doubt
 from argus_core.model.answer import Origin
 from argus_core.routing.quota.pauses import Pauses
 
@@ -44,8 +45,8 @@ class Reply:
     )
     origins: dict[str, Origin] = field(default_factory=dict[str, Origin])
     """Where the values really come from, by key, where the node passed them on."""
-    doubts: dict[str, str] = field(default_factory=dict[str, str])
-    """The keys among ``values`` that may lack something."""
+    doubts: dict[str, Doubt] = field(default_factory=dict[str, Doubt])
+    """The keys among ``values`` that may lack days, and which."""
     failures: dict[str, SourceError | NotOffered] = field(
         default_factory=dict[str, "SourceError | NotOffered"]
     )

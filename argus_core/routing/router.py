@@ -27,6 +27,7 @@ from argus_core.routing.load.gate import Full, Place
 from argus_core.routing.load.shares import Share
 from argus_core.routing.merit import Merits
 from argus_core.routing.node import Node, Reply
+from argus_core.routing.opinions import Opinions
 from argus_core.routing.pool import Finder, Member, Pool
 from argus_core.routing.verdict import Routed, Verdict
 from argus_core.routing.walk import Walk
@@ -38,9 +39,6 @@ MAX_ROUNDS = 3
 """How often the whole route is walked for one request, at most."""
 NO_RETRY = "not tried again: too many requests are being retried already"
 """What the trace says where the retry budget is used up."""
-
-OPINION = 2.0
-"""Seconds, at most, that those get together who are only asked because an answer is in doubt."""
 
 Making = Coroutine[Any, Any, Sequence[Reply]]
 
@@ -78,6 +76,7 @@ class Router:
         self._clock = clock
         self._redactor = redactor
         self._attempts = Attempts(clock, redactor, merits)
+        self._opinions = Opinions(clock, self._attempts)
         self._retries = RetryBudget()
         self._choice = Choice(clock, redactor)
 
@@ -161,7 +160,7 @@ class Router:
             visit = _Visit(walk, number, pool, desperate)
             while await self._asked(visit):
                 pass
-        walk.settle()
+        await self._opinions.settle(walk)
 
     async def _asked(self, visit: _Visit) -> bool:
         """Ask some members of a pool; false if it has nothing more to say."""
@@ -206,10 +205,7 @@ class Router:
         """
         walk, further = visit.walk, visit.number + 1
         later = self._choice.left(walk, further, query, desperate=visit.desperate)
-        left = walk.deadline.remaining
-        if walk.held.keys() >= set(query.keys):
-            left = min(left, OPINION)
-        return Share(left=left, here=len(able), later=later)
+        return Share(left=walk.deadline.remaining, here=len(able), later=later)
 
     def _calls(
         self, visit: _Visit, query: Query, able: Able, place: Place, before: Share

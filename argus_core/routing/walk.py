@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from argus_core.errors import SourceError
+from argus_core.market.chain import Doubt
 from argus_core.model.answer import Found, Skip, Trace
 from argus_core.model.ask import Deadline
 from argus_core.model.query import Query
@@ -13,8 +15,18 @@ from argus_core.routing.load.gate import Full
 from argus_core.routing.node import Node
 from argus_core.routing.pool import Member, Pool
 
+log = logging.getLogger(__name__)
+
 ANOTHERS = "the series is another source's"
 """Why a source is passed over where only some of the route may answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A value that is not taken before others were heard about it."""
+
+    found: Found
+    doubt: Doubt
 
 
 @dataclass(slots=True)
@@ -37,12 +49,14 @@ class Walk:
     """Keys that a node is fetching, and in how many seconds to ask again."""
     turned_away: dict[str, float] = field(default_factory=dict[str, float])
     """Keys that a pool had no place for, and in how many seconds it may have one."""
-    held: dict[str, Found] = field(default_factory=dict[str, Found])
-    """Values in doubt, kept until the pools further down the route were asked for better ones."""
+    held: dict[str, Held] = field(default_factory=dict[str, Held])
+    """Values in doubt, held back until others were heard about them."""
     spared: bool = False
     """True if a node was passed over for its health or its quota in the present round."""
     others: tuple[Node, ...] = ()
     """Nodes further down the route that may not answer here, but elsewhere instead."""
+    aside: tuple[Pool, ...] = ()
+    """Pools of the route that may not answer here, but be heard about what is in doubt."""
 
     def narrow(self, only: Container[str]) -> None:
         """Leave all but these sources out, and say so in the trace."""
@@ -58,6 +72,7 @@ class Walk:
             passed = left if kept else [*passed, *left]
             if kept:
                 pools.append(replace(pool, members=kept))
+        self.aside = tuple(pool for pool in self.pools if not _any_of(pool, only))
         self.pools, self.others = tuple(pools), tuple(passed)
 
     @property
@@ -73,12 +88,12 @@ class Walk:
     @property
     def pending(self) -> tuple[str, ...]:
         """The keys without a value."""
-        return tuple(key for key in self.query.keys if key not in self.found)
+        return tuple(k for k in self.query.keys if k not in self.found and k not in self.held)
 
     @property
     def unheard(self) -> tuple[str, ...]:
         """Pending keys that could be answered and about which no working node has spoken."""
-        pending = [key for key in self.pending if key not in self.absent and key not in self.held]
+        pending = [key for key in self.pending if key not in self.absent]
         if not pending:
             return ()
         served = self.served
@@ -92,31 +107,52 @@ class Walk:
         query = self.query.only(self.pending)
         return any(node.ready(query) and node.health.available for node in self.others)
 
-    def find(self, key: str, found: Found, doubt: str | None) -> None:
-        """Note a value. One in ``doubt`` is held back until another source was heard.
-
-        Doubts are about rows that may lack. So the first answer stays unless another has more: a
-        doubt has many an innocent cause, and then all the sources say the same.
-        """
-        held = self.held.pop(key, None)
-        if held is not None:
-            better, other = (held, found) if len(found.value) <= len(held.value) else (found, held)
-            self.trace.steps.append(
-                f"{key}: {better.source} has {len(better.value)} rows, {other.source} has "
-                f"{len(other.value)}"
-            )
-            if better is held:
-                found, doubt = held, None
+    def find(self, key: str, found: Found, doubt: Doubt | None) -> None:
+        """Note a value; one in ``doubt`` is held back until others were heard about it."""
         if doubt is None:
             self.found[key] = found
-            return
-        self.held[key] = found
-        self.trace.steps.append(f"{key}: looked further, since at {found.source} {doubt}")
+            self.held.pop(key, None)
+        elif key not in self.found:
+            self._hold(key, found, doubt)
 
-    def settle(self) -> None:
-        """Take what was held back and not bettered."""
-        self.found.update(self.held)
+    def hear(self, key: str, other: Found, doubt: Doubt | None) -> None:
+        """Note what another source has of a key that is held back.
+
+        If it has a day that the first one left out, the first one is refuted: the other's value is
+        the better one, or, where only the first one's may be used, there is none. If it has none
+        either, there was no trading, and the doubt is over.
+        """
+        held = self.held.pop(key, None)
+        if held is None:
+            return
+        mine = held.found
+        usable = other.outdated is None and other.simulated is mine.simulated
+        day = held.doubt.lacking(other.value) if usable else None
+        if day is None:
+            self.found[key] = mine
+            return
+        why = f"{mine.source} leaves out {day}, which {other.source} has"
+        log.warning("%s: %s", key, why)
+        self.trace.steps.append(f"{key}: {why}")
+        if self.others:
+            self.faults[key] = why
+        elif doubt is not None:
+            self._hold(key, other, doubt)
+        else:
+            self.found[key] = other
+
+    def settle(self, doubtful: Container[str] = ()) -> None:
+        """Take what is still held back; the ``doubtful`` might have been refuted by others."""
+        for key, held in self.held.items():
+            self.found[key] = replace(held.found, doubtful=key in doubtful)
         self.held.clear()
+
+    def _hold(self, key: str, found: Found, doubt: Doubt) -> None:
+        if not self.held:  # of thousands of symbols, one is example enough
+            self.trace.steps.append(
+                f"{key}: others are asked, for at {found.source} {doubt.reason}"
+            )
+        self.held[key] = Held(found, doubt)
 
     def untried(self, key: str) -> bool:
         """True if nobody was asked about the key, because of cool-downs."""
@@ -134,3 +170,7 @@ class Walk:
     def wanted(self, heard: Container[str]) -> tuple[str, ...]:
         """Pending keys about which no node of the present pool has spoken."""
         return tuple(key for key in self.pending if key not in heard)
+
+
+def _any_of(pool: Pool, names: Container[str]) -> bool:
+    return any(member.name in names for member in pool.members)

@@ -17,6 +17,9 @@ IN_VAIN: Final = 3
 SPAN: Final = 30.0
 """Seconds for which they do; then one that is late again is enough."""
 
+ALIKE: Final = 1.1
+"""Up to a tenth more time is as little time: what a call is given is never quite the same."""
+
 
 @dataclass(slots=True)
 class _Late:
@@ -39,7 +42,7 @@ class Haste:
         return bool(self._late)
 
     def late(self, scope: str, *, had: float) -> None:
-        """Note that ``had`` seconds were not enough for an answer."""
+        """Note that ``had`` seconds, waits for its turn not counted, were not enough."""
         known = self._late.setdefault(scope, _Late())
         known.had.append(had)
         known.until = self._clock.monotonic() + SPAN
@@ -53,6 +56,10 @@ class Haste:
         if not known.had:
             del self._late[scope]
 
+    def forget(self) -> None:
+        """Forget everything: the node is back, and nobody knows how it is now."""
+        self._late.clear()
+
     def too_little(self, scope: str, seconds: float) -> bool:
         """True if an answer is not to be expected within so many seconds."""
         known = self._late.get(scope)
@@ -61,4 +68,4 @@ class Haste:
         if known.until <= self._clock.monotonic():
             known.had.popleft()
             return False
-        return seconds <= min(known.had)
+        return seconds <= min(known.had) * ALIKE

@@ -10,8 +10,8 @@ class Share:
     """The seconds ``left`` for ``here`` nodes of the present pool and ``later`` further down.
 
     Each node has an equal part. The pool as a whole has those of all its nodes, and may use them
-    as it likes: on waits for a place, on a slow call, on another node. What the nodes further
-    down have, it never touches.
+    as it likes: on waits for a place, on a slow call, on another node. A wait is everybody's: what
+    is left after it is divided anew.
     """
 
     left: float

@@ -1,4 +1,4 @@
-"""Series in doubt: the pools further down are asked, and whoever has more rows is believed."""
+"""Series in doubt: other pools are heard, and whoever has the missing day is believed."""
 
 import asyncio
 from datetime import date, datetime
@@ -11,16 +11,18 @@ from support.virtual import run
 
 from argus_core import BarsQuery, Period, SourceUnavailable
 from argus_core.clock import SHANGHAI
+from argus_core.errors import AllSourcesFailed
 from argus_core.model.ask import Deadline
-from argus_core.routing.router import OPINION, Router
+from argus_core.routing.opinions import WAIT
+from argus_core.routing.router import Router
 from argus_core.telemetry.redact import Redactor
 
 A, B = symbols("600519.SH", "000001.SZ")
-DAYS = [date(2024, 1, d) for d in (2, 3, 4, 5, 8)]
-CLOSES = [10.0, 10.5, 10.2, 10.4, 10.9]
+DAYS = [date(2024, 1, d) for d in (2, 3, 4, 5, 8, 9)]
+CLOSES = [10.0, 10.5, 10.2, 10.4, 10.9, 11.1]
 BEFORE = [9.8, *CLOSES[:-1]]
-EX = [9.8, 10.0, 9.5, 10.2, 10.4]
-"""As BEFORE, with an ex-day on the third day."""
+EX = [9.8, 10.0, 10.5, 9.5, 10.4, 10.9]
+"""As BEFORE, with an ex-day on the fourth day."""
 
 
 class Days(Scripted):
@@ -69,13 +71,17 @@ def clock():
     return TestClock()
 
 
-async def fetch(clock, *sources, keys=(A,), seconds=10.0):
+def route(clock, *sources):
+    return Router(Fixed(lone(*map(node, sources))), clock=clock, redactor=Redactor())
+
+
+async def fetch(clock, *sources, keys=(A,), seconds=10.0, only=None, router=None):
     since, until = (datetime(2024, 1, day, tzinfo=SHANGHAI) for day in (1, 9))
     query = BarsQuery(
         symbols=keys, period=Period.D1, start=DAYS[0], end=DAYS[-1], since=since, until=until
     )
-    made = Router(Fixed(lone(*map(node, sources))), clock=clock, redactor=Redactor())
-    return await made.fetch(query, Deadline.within(seconds, clock))
+    made = router or route(clock, *sources)
+    return await made.fetch(query, Deadline.within(seconds, clock), only)
 
 
 async def test_days_that_one_leaves_out_come_from_the_next(clock):
@@ -85,21 +91,29 @@ async def test_days_that_one_leaves_out_come_from_the_next(clock):
     assert routed.found[A].value["date"].to_list() == DAYS
     assert two.asked == [(A,)], "only what is in doubt is asked on"
     steps = "\n".join(routed.trace.steps)
-    assert f"{A}: looked further, since at one the bar of 2024-01-05" in steps
-    assert f"{A}: two has 5 rows, one has 4" in steps
+    assert f"{A}: others are asked, for at one the bar of 2024-01-05" in steps
+    assert f"{A}: one leaves out 2024-01-04, which two has" in steps
 
 
-async def test_an_ex_day_is_confirmed_and_the_first_source_keeps_its_place(clock):
+async def test_an_ex_day_costs_no_second_opinion(clock):
     one, two = Days("one", clock, before=EX), Days("two", clock, before=EX)
     routed = await fetch(clock, one, two)
     assert routed.found[A].source == "one"
-    assert routed.found[A].value.height == len(DAYS)
+    assert not two.asked
+
+
+async def test_an_ex_day_after_a_suspension_is_confirmed_and_the_first_keeps_its_place(clock):
+    one = Days("one", clock, before=EX, left_out=(2,))
+    two = Days("two", clock, before=EX, left_out=(2,))
+    routed = await fetch(clock, one, two)
+    assert routed.found[A].source == "one"
+    assert not routed.found[A].doubtful
     assert len(two.asked) == 1
 
 
-async def test_whoever_is_in_no_doubt_but_has_less_is_not_believed(clock):
-    one = Days("one", clock, before=EX)
-    two = Days("two", clock, left_out=(0, 1), before=[None] * 5)
+async def test_whoever_has_more_but_not_the_day_in_doubt_is_not_believed(clock):
+    one = Days("one", clock, left_out=(2, 5))
+    two = Days("two", clock, left_out=(2,))
     routed = await fetch(clock, one, two)
     assert routed.found[A].source == "one"
 
@@ -112,24 +126,54 @@ async def test_without_another_opinion_the_answer_stands(clock, others):
     assert routed.found[A].source == "one"
     assert routed.found[A].value.height == len(DAYS) - 1
     assert len(one.asked) == 1, "there is an answer: nothing is tried again"
+    assert routed.found[A].doubtful == bool(others), "not sealed while somebody could refute it"
 
 
-async def test_a_third_decides_where_two_left_days_out(clock):
-    one = Days("one", clock, left_out=(1, 3))
-    two, three = Days("two", clock, left_out=(2,)), Days("three", clock)
+async def test_a_third_is_heard_where_the_second_has_a_gap_too(clock):
+    one = Days("one", clock, left_out=(1, 2))
+    two, three = Days("two", clock, left_out=(2, 4)), Days("three", clock)
     routed = await fetch(clock, one, two, three)
     assert routed.found[A].source == "three"
 
 
-def test_a_second_opinion_does_not_keep_anybody_waiting_for_long(clock):
-    one, two = Days("one", clock, left_out=(2,)), Days("two", clock, 50.0)
+async def test_a_source_that_alone_may_answer_is_refuted_by_others_and_then_has_none(clock):
+    one, two = Days("one", clock, left_out=(2,)), Days("two", clock)
+    with pytest.raises(AllSourcesFailed) as refuted:
+        await fetch(clock, one, two, only=frozenset({"one"}))
+    assert "leaves out 2024-01-04, which two has" in str(refuted.value.details)
+    assert len(one.asked) == 1
+    whole = await fetch(clock, Days("one", clock), two, only=frozenset({"one"}))
+    assert whole.found[A].source == "one"
 
-    async def waited():
+
+@pytest.mark.parametrize("health", ["vouched", "new"])
+def test_who_is_too_slow_for_an_opinion_keeps_nobody_waiting_and_is_not_to_blame(clock, health):
+    one, two = Days("one", clock, left_out=(2,)), Days("two", clock, 50.0)
+    router = route(clock, one, two)
+
+    async def waited(seconds):
         loop = asyncio.get_running_loop()
         began = loop.time()
-        routed = await fetch(clock, one, two, seconds=60.0)
+        routed = await fetch(clock, router=router, seconds=seconds)
         return routed.found[A].source, loop.time() - began
 
-    source, seconds = run(waited())
-    assert source == "one"
-    assert seconds == pytest.approx(OPINION, abs=0.1)
+    async def story():
+        for _ in range(5):
+            assert await waited(60.0) == ("one", pytest.approx(WAIT, abs=0.1))
+        assert await waited(1.0) == ("one", pytest.approx(0.5, abs=0.1))
+        (far,) = (n for pools in router.ranked(QUERY)[A] for n in pools if n.name == "two")
+        far.health.vouched = health == "vouched"
+        assert far.cooling("bars:1d:stock") is None
+        assert far.health.breaker.total.failures == far.health.breaker.total.slow == 0
+
+    run(story())
+
+
+QUERY = BarsQuery(
+    symbols=(A,),
+    period=Period.D1,
+    start=DAYS[0],
+    end=DAYS[-1],
+    since=datetime(2024, 1, 1, tzinfo=SHANGHAI),
+    until=datetime(2024, 1, 9, tzinfo=SHANGHAI),
+)
