@@ -73,6 +73,7 @@ class Breaker:
         self._in_a_row = 0
         self._passed = 0
         self._openings = 0
+        self._cut_short = False
         self._until = 0.0
         self._closed_since = clock.monotonic()
         self._era = 0
@@ -124,6 +125,7 @@ class Breaker:
     def check_passed(self) -> None:
         """Let requests try again before the time is over, since active checks are answered."""
         if self.heeds_checks:
+            self._cut_short = True
             self._become("half_open")
 
     def note(self, permit: Permit, *, failed: bool, slow: bool) -> None:
@@ -165,7 +167,10 @@ class Breaker:
         if self._state == "closed":
             forgiven = int((now - self._closed_since) // CLEAN)
             self._openings = max(0, self._openings - forgiven)
-        seconds = min(LONGEST_OPEN, FIRST_OPEN * 2.0 ** min(self._openings, 8))
+        # An opening that checks ended early was no full one: what follows is not twice as long.
+        served = self._openings - self._cut_short
+        self._cut_short = False
+        seconds = min(LONGEST_OPEN, FIRST_OPEN * 2.0 ** min(served, 8))
         seconds *= self._random.uniform(1 - JITTER, 1 + JITTER)
         self._openings += 1
         self._until = now + seconds
@@ -180,6 +185,7 @@ class Breaker:
         if self._passed >= SUCCESSES:
             self._closed_since = self._clock.monotonic()
             self._window.clear()
+            self._cut_short = False
             self._become("closed")
             self._told("recovered", f"{SUCCESSES} calls in a row went well")
 

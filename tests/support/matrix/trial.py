@@ -40,7 +40,7 @@ class Pace:
     lead: float
     fault: float
     after: float
-    warm_up: float = 8.0
+    warm_up: float = 15.0
     """Seconds of load before anything counts: connections are made, caches filled."""
     cached: float = 180.0
     uncached: float = 20.0

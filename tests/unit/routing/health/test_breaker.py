@@ -198,8 +198,11 @@ def test_a_good_check_ends_the_first_time_only(breaker, clock):
     assert not breaker.heeds_checks, "the check tests something else than what requests need"
     breaker.check_passed()
     assert breaker.state == "open"
-    clock.advance(60)
+    assert breaker.seconds_left == FIRST_OPEN, "what the check cut short was no full opening"
+    clock.advance(FIRST_OPEN)
     assert breaker.state == "half_open"
+    end(breaker, "F")
+    assert breaker.seconds_left == 2 * FIRST_OPEN, "this one was"
 
 
 class Breakers(RuleBasedStateMachine):
