@@ -74,6 +74,9 @@ class Breaker:
         self._passed = 0
         self._openings = 0
         self._cut_short = False
+        """True while it is half open on the word of a check."""
+        self._refuted = False
+        """True if requests failed after such a word."""
         self._until = 0.0
         self._closed_since = clock.monotonic()
         self._era = 0
@@ -120,7 +123,7 @@ class Breaker:
         That is the first time only: where requests failed after such a word, checks test something
         else than what requests need.
         """
-        return self.state == "open" and self._openings == 1
+        return self.state == "open" and self._openings == 1 and not self._refuted
 
     def check_passed(self) -> None:
         """Let requests try again before the time is over, since active checks are answered."""
@@ -167,10 +170,10 @@ class Breaker:
         if self._state == "closed":
             forgiven = int((now - self._closed_since) // CLEAN)
             self._openings = max(0, self._openings - forgiven)
-        # An opening that checks ended early was no full one: what follows is not twice as long.
-        served = self._openings - self._cut_short
-        self._cut_short = False
-        seconds = min(LONGEST_OPEN, FIRST_OPEN * 2.0 ** min(served, 8))
+        if self._cut_short:
+            # Checks ended the first opening early: it begins anew, and is not twice as long.
+            self._openings, self._cut_short, self._refuted = 0, False, True
+        seconds = min(LONGEST_OPEN, FIRST_OPEN * 2.0 ** min(self._openings, 8))
         seconds *= self._random.uniform(1 - JITTER, 1 + JITTER)
         self._openings += 1
         self._until = now + seconds
@@ -185,7 +188,7 @@ class Breaker:
         if self._passed >= SUCCESSES:
             self._closed_since = self._clock.monotonic()
             self._window.clear()
-            self._cut_short = False
+            self._cut_short = self._refuted = False
             self._become("closed")
             self._told("recovered", f"{SUCCESSES} calls in a row went well")
 
