@@ -119,22 +119,22 @@ class Walk:
         """Note what another source has of a key that is held back.
 
         If it has a day that the first one left out, the first one is refuted: the other's value is
-        the better one, or, where only the first one's may be used, there is none. If it has none
-        either, there was no trading, and the doubt is over.
+        the better one, or, where it may not answer here, there is none. If it has none either,
+        there was no trading, and the doubt is over. What is stale or from another world proves
+        nothing.
         """
-        held = self.held.pop(key, None)
-        if held is None:
+        held = self.held.get(key)
+        if held is None or other.outdated or other.simulated is not held.found.simulated:
             return
-        mine = held.found
-        usable = other.outdated is None and other.simulated is mine.simulated
-        day = held.doubt.lacking(other.value) if usable else None
+        del self.held[key]
+        mine, day = held.found, held.doubt.lacking(other.value)
         if day is None:
             self.found[key] = mine
             return
         why = f"{mine.source} leaves out {day}, which {other.source} has"
         log.warning("%s: %s", key, why)
         self.trace.steps.append(f"{key}: {why}")
-        if self.others:
+        if all(node.name != other.source for node in self.nodes):
             self.faults[key] = why
         elif doubt is not None:
             self._hold(key, other, doubt)

@@ -12,6 +12,8 @@ from support.virtual import run
 from argus_core import BarsQuery, Period, SourceUnavailable
 from argus_core.clock import SHANGHAI
 from argus_core.errors import AllSourcesFailed
+from argus_core.extend.relay import Relayed
+from argus_core.model.answer import Origin
 from argus_core.model.ask import Deadline
 from argus_core.routing.opinions import WAIT
 from argus_core.routing.router import Router
@@ -142,8 +144,25 @@ async def test_a_source_that_alone_may_answer_is_refuted_by_others_and_then_has_
         await fetch(clock, one, two, only=frozenset({"one"}))
     assert "leaves out 2024-01-04, which two has" in str(refuted.value.details)
     assert len(one.asked) == 1
+    with pytest.raises(AllSourcesFailed):  # the same where the one who knows better comes earlier
+        await fetch(clock, two, one, only=frozenset({"one"}))
     whole = await fetch(clock, Days("one", clock), two, only=frozenset({"one"}))
     assert whole.found[A].source == "one"
+
+
+@pytest.mark.parametrize(
+    "origin", [Origin(path=("x",), stale=True), Origin(path=("x",), simulated=True)]
+)
+async def test_what_is_stale_or_simulated_refutes_nobody(clock, origin):
+    class Passing(Days):
+        async def bars(self, query):
+            rows = await super().bars(query)
+            return Relayed(reply=rows, origins={A: origin})
+
+    one, two = Days("one", clock, left_out=(2,)), Passing("two", clock)
+    routed = await fetch(clock, one, two)
+    assert routed.found[A].source == "one"
+    assert routed.found[A].doubtful
 
 
 @pytest.mark.parametrize("health", ["vouched", "new"])
