@@ -214,11 +214,9 @@ class Node:
         self._hasty = 0
         self.health.suspect = False
         self.health.breaker.check_passed()
-        was_out = self.cooling(EVERYTHING) is not None
         error = self._cool_downs.check_passed()
-        if was_out and self.cooling(EVERYTHING) is None:
-            self.haste.forget()
         if error is not None:
+            self.haste.forget()
             self.health.returned()
             self._tell(self.name, "recovered", f"checks are answered again after {error.code}")
 

@@ -4,25 +4,18 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from support.clock import RunningClock, TestClock
-from support.sources import Scripted, lone, node, symbols
+from support.sources import Fixed, Scripted, lone, node, symbols
 from support.virtual import run
 
-from argus_core import QuotesQuery
+from argus_core import QuotesQuery, SourceTimeout
 from argus_core.model.ask import Deadline
 from argus_core.routing.health.haste import ALIKE, IN_VAIN, SPAN, Haste
+from argus_core.routing.node import EVERYTHING
 from argus_core.routing.router import Router
 from argus_core.telemetry.redact import Redactor
 
 A, INDEX = symbols("600519.SH", "000300.SH")
 SCOPE = "quotes:stock"
-
-
-class Fixed:
-    def __init__(self, pools):
-        self.pools = pools
-
-    def split(self, query):
-        yield self.pools, query
 
 
 @pytest.fixture
@@ -67,6 +60,16 @@ def test_it_is_tried_again_after_a_while_and_one_late_call_is_enough_then(clock,
     assert not haste.too_little(SCOPE, 0.4)
     late(haste, 0.4)
     assert haste.too_little(SCOPE, 0.4)
+
+
+def test_a_node_that_checks_bring_back_has_a_clean_slate(clock):
+    subject = node(Scripted("one", clock))
+    subject.health.vouched = True
+    late(subject.haste, *[0.4] * IN_VAIN)
+    subject.cool(EVERYTHING, SourceTimeout("hangs"))
+    assert subject.haste.too_little(SCOPE, 0.4)
+    subject.check_passed()
+    assert not subject.haste.noted
 
 
 class Hurries(RuleBasedStateMachine):
