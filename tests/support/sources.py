@@ -1,10 +1,11 @@
 """A source whose every reply is written down by the test."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from argus_core import Clock, Quote, QuotesQuery, Source, Symbol
+from argus_core.model.query import Query
 from argus_core.routing.node import Node
 from argus_core.routing.pool import Member, Pool
 
@@ -59,3 +60,13 @@ def node(source: Source) -> Node:
 def lone(*nodes: Node) -> tuple[Pool, ...]:
     """A pool of one for each node, in failover order."""
     return tuple(Pool(n.name, (Member(n),)) for n in nodes)
+
+
+class Fixed:
+    """One route for every query: these pools, in failover order."""
+
+    def __init__(self, pools: Iterable[Pool]) -> None:
+        self.pools = tuple(pools)
+
+    def split(self, query: Query) -> Iterator[tuple[tuple[Pool, ...], Query]]:
+        yield self.pools, query

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import polars as pl
 from support.clock import RunningClock
-from support.sources import lone, node
+from support.sources import Fixed, lone, node
 
 from argus_core import SHANGHAI, Kind, Period, Source
 from argus_core.answers import Answers
@@ -123,16 +123,6 @@ class Vendor(Source):
 
 
 HOURS = ((10, 30), (11, 30), (14, 0), (15, 0))
-
-
-class Fixed:
-    """One route for every query."""
-
-    def __init__(self, pools):
-        self.pools = pools
-
-    def split(self, query):
-        yield self.pools, query
 
 
 def house(folder, clock, *vendors, pools=None, table=None, offline=False, caches=None):

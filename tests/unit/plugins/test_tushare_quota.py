@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
-from support.sources import Scripted, lone, node
+from support.sources import Fixed, Scripted, lone, node
 from vendors.tushare_account import TODAY, StillClock, bars_of, opened, serving
 
 from argus_core import (
@@ -32,16 +32,6 @@ SYMBOLS = [
     Symbol(text)
     for text in ("600519.SH", "000001.SZ", "920001.BJ", "510300.SH", "000300.SH", "rb2410.SHFE")
 ]
-
-
-class Fixed:
-    """One route for every query."""
-
-    def __init__(self, pools):
-        self.pools = pools
-
-    def split(self, query):
-        yield self.pools, query
 
 
 def router(clock, *nodes):

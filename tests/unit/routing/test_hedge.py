@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 from support.clock import RunningClock
-from support.sources import Scripted, node, symbols
+from support.sources import Fixed, Scripted, node, symbols
 
 from argus_core import (
     Balancer,
@@ -45,14 +45,6 @@ class First(Balancer):
         self.told.append((candidate.name, None))
 
 
-class Fixed:
-    def __init__(self, *pools):
-        self.pools = pools
-
-    def split(self, query):
-        yield self.pools, query
-
-
 class House:
     """One hedging pool of two scripted nodes whose answers usually come at once."""
 
@@ -67,7 +59,7 @@ class House:
             self.gate.note("n1", ok=True, seconds=0.001)
         self.balancer = First(Random(0))
         self.pool = Pool("pool", tuple(map(Member, self.nodes)), self.balancer, self.gate)
-        self.router = Router(Fixed(self.pool), clock=self.clock, redactor=Redactor())
+        self.router = Router(Fixed((self.pool,)), clock=self.clock, redactor=Redactor())
 
     async def fetch(self, seconds=0.4):
         query = QuotesQuery(symbols=(A,))

@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from support.clock import TestClock
-from support.sources import Scripted, lone, node, symbols
+from support.sources import Fixed, Scripted, lone, node, symbols
 
 from argus_core import Balancer, Disproved, Quote, QuotesQuery, SourceUnavailable, Throttled
 from argus_core.errors import A_DAY, AllSourcesFailed
@@ -48,14 +48,6 @@ class Told(list):
 def made(source, told=None):
     tell = {} if told is None else {"tell": told}
     return Node(source, plugin="scripted", clock=source.clock, **tell)
-
-
-class Fixed:
-    def __init__(self, pools):
-        self.pools = pools
-
-    def split(self, query):
-        yield self.pools, query
 
 
 async def fetch(clock, pools, *keys):

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 from support.clock import RunningClock, TestClock
-from support.sources import Scripted, lone, node, symbols
+from support.sources import Fixed, Scripted, lone, node, symbols
 
 from argus_core import (
     BadData,
@@ -28,16 +28,6 @@ from argus_core.routing.router import MAX_ROUNDS, Router
 from argus_core.telemetry.redact import Redactor
 
 A, B, C = symbols("600519.SH", "000001.SZ", "600000.SH")
-
-
-class Fixed:
-    """One route for every query."""
-
-    def __init__(self, pools):
-        self.pools = pools
-
-    def split(self, query):
-        yield self.pools, query
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import asyncio
 
 import pytest
 from support.clock import RunningClock, TestClock
-from support.sources import Scripted, lone, node, symbols
+from support.sources import Fixed, Scripted, lone, node, symbols
 
 from argus_core import QuotesQuery, SourceUnavailable, Throttled
 from argus_core.errors import AllSourcesFailed, BadParameter, NotOffered, UnknownSymbol
@@ -20,14 +20,6 @@ from argus_core.telemetry.redact import Redactor
 
 A, B = symbols("600519.SH", "000001.SZ")
 QUERY = QuotesQuery(symbols=(A,))
-
-
-class Fixed:
-    def __init__(self, pools):
-        self.pools = pools
-
-    def split(self, query):
-        yield self.pools, query
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from datetime import date, datetime
 import polars as pl
 import pytest
 from support.clock import TestClock
-from support.sources import Scripted, lone, node, symbols
+from support.sources import Fixed, Scripted, lone, node, symbols
 from support.virtual import run
 
 from argus_core import BarsQuery, Period, SourceUnavailable
@@ -58,14 +58,6 @@ class Days(Scripted):
             if at not in self.left_out or symbol != A
         ]
         return pl.DataFrame(rows)
-
-
-class Fixed:
-    def __init__(self, pools):
-        self.pools = pools
-
-    def split(self, query):
-        yield self.pools, query
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import pytest
 from support.clock import TestClock
-from support.sources import Scripted, lone, node, symbols
+from support.sources import Fixed, Scripted, lone, node, symbols
 
 from argus_core import NotOffered, Quote, QuotesQuery, SourceUnavailable, Throttled
 from argus_core.errors import AllSourcesFailed
@@ -12,16 +12,6 @@ from argus_core.routing.router import Router
 from argus_core.telemetry.redact import Redactor
 
 A, B, C = symbols("600519.SH", "000001.SZ", "600000.SH")
-
-
-class Fixed:
-    """One route for every query."""
-
-    def __init__(self, pools):
-        self.pools = pools
-
-    def split(self, query):
-        yield self.pools, query
 
 
 @pytest.fixture

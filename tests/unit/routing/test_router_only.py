@@ -2,7 +2,7 @@
 
 import pytest
 from support.clock import RunningClock
-from support.sources import Scripted, lone, node, symbols
+from support.sources import Fixed, Scripted, lone, node, symbols
 
 from argus_core import QuotesQuery, SourceTimeout, SourceUnavailable
 from argus_core.errors import AllSourcesFailed, NotOffered
@@ -13,16 +13,6 @@ from argus_core.routing.trust import doubted
 from argus_core.telemetry.redact import Redactor
 
 A, B = symbols("600519.SH", "000001.SZ")
-
-
-class Fixed:
-    """One route for every query."""
-
-    def __init__(self, pools):
-        self.pools = pools
-
-    def split(self, query):
-        yield self.pools, query
 
 
 @pytest.fixture

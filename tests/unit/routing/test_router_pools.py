@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.clock import TestClock
-from support.sources import Scripted, lone, node, symbols
+from support.sources import Fixed, Scripted, lone, node, symbols
 
 from argus_core import Balancer, Exchange, Quote, QuotesQuery, Throttled
 from argus_core.model.ask import Deadline
@@ -24,16 +24,6 @@ class First(Balancer):
         return candidates[0]
 
 
-class Fixed:
-    """One route for every query."""
-
-    def __init__(self, *pools):
-        self.pools = pools
-
-    def split(self, query):
-        yield self.pools, query
-
-
 @pytest.fixture
 def clock():
     return TestClock()
@@ -44,7 +34,7 @@ def pool(*nodes):
 
 
 async def fetch(clock, pools, *keys):
-    router = Router(Fixed(*pools), clock=clock, redactor=Redactor())
+    router = Router(Fixed(pools), clock=clock, redactor=Redactor())
     return await router.fetch(QuotesQuery(symbols=keys), Deadline.within(5, clock))
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.clock import RunningClock, TestClock
-from support.sources import Scripted, lone, node, symbols
+from support.sources import Fixed, Scripted, lone, node, symbols
 
 from argus_balancers.consistent_hash import ConsistentHash
 from argus_core import (
@@ -54,16 +54,6 @@ class Homes(Balancer):
         self.heard.append((candidate.name, None))
 
 
-class Fixed:
-    """One route for every query."""
-
-    def __init__(self, *pools):
-        self.pools = pools
-
-    def split(self, query):
-        yield self.pools, query
-
-
 @pytest.fixture
 def clock():
     return TestClock()
@@ -74,7 +64,7 @@ def pool(balancer, *sources):
 
 
 async def fetch(clock, pools, *keys, seconds=5.0):
-    router = Router(Fixed(*pools), clock=clock, redactor=Redactor())
+    router = Router(Fixed(pools), clock=clock, redactor=Redactor())
     return await router.fetch(QuotesQuery(symbols=keys), Deadline.within(seconds, clock))
 
 

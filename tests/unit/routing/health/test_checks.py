@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 from support.clock import TestClock
-from support.sources import Scripted, lone, node, symbols
+from support.sources import Fixed, Scripted, lone, node, symbols
 
 from argus_core import (
     LoginFailed,
@@ -98,14 +98,6 @@ async def passes(checks, clock, seconds, step=0.25):
 async def vouched(checks, clock, subject):
     await passes(checks, clock, 2)
     assert subject.health.vouched
-
-
-class Fixed:
-    def __init__(self, pools):
-        self.pools = pools
-
-    def split(self, query):
-        yield self.pools, query
 
 
 class TestWhen:

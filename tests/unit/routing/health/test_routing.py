@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from support.clock import RunningClock, TestClock
-from support.sources import Scripted, lone, node, symbols
+from support.sources import Fixed, Scripted, lone, node, symbols
 
 from argus_core import (
     Balancer,
@@ -31,14 +31,6 @@ from argus_core.telemetry.redact import Redactor
 QUERY = QuotesQuery(symbols=(A,))
 
 
-class Fixed:
-    def __init__(self, *pools):
-        self.pools = pools
-
-    def split(self, query):
-        yield self.pools, query
-
-
 class First(Balancer):
     """The first of the candidates, by name."""
 
@@ -56,7 +48,7 @@ def pool(*nodes):
 
 
 def router(clock, *pools):
-    return Router(Fixed(*pools), clock=clock, redactor=Redactor())
+    return Router(Fixed(pools), clock=clock, redactor=Redactor())
 
 
 def ask(clock, seconds=5.0):

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 from support.clock import RunningClock, TestClock
-from support.sources import Scripted, node, symbols
+from support.sources import Fixed, Scripted, node, symbols
 from support.virtual import run
 
 from argus_core import Balancer, Quote, QuotesQuery, Source, SourceTimeout, Throttled
@@ -19,14 +19,6 @@ from argus_core.tables import PoolLimits
 from argus_core.telemetry.redact import Redactor
 
 A, B = symbols("600519.SH", "000001.SZ")
-
-
-class Fixed:
-    def __init__(self, *pools):
-        self.pools = pools
-
-    def split(self, query):
-        yield self.pools, query
 
 
 class LeastBusy(Balancer):
@@ -58,7 +50,7 @@ def gated(name, *nodes, clock, balancer=LeastBusy, **limits):
 
 
 def router(clock, *pools):
-    return Router(Fixed(*pools), clock=clock, redactor=Redactor())
+    return Router(Fixed(pools), clock=clock, redactor=Redactor())
 
 
 def ask(made, clock, *keys, seconds=5.0):

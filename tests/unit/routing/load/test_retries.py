@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.clock import TestClock
-from support.sources import Scripted, lone, node, symbols
+from support.sources import Fixed, Scripted, lone, node, symbols
 
 from argus_core import (
     ChartPanelsQuery,
@@ -25,16 +25,8 @@ from argus_core.telemetry.redact import Redactor
 A, B = symbols("600519.SH", "000001.SZ")
 
 
-class Fixed:
-    def __init__(self, *pools):
-        self.pools = pools
-
-    def split(self, query):
-        yield self.pools, query
-
-
 def router(clock, *sources):
-    return Router(Fixed(*lone(*map(node, sources))), clock=clock, redactor=Redactor())
+    return Router(Fixed(lone(*map(node, sources))), clock=clock, redactor=Redactor())
 
 
 @given(st.integers(0, 200), st.integers(0, 200))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.clock import RunningClock
 from support.metered import Metered, shares
-from support.sources import node
+from support.sources import Fixed, node
 from support.virtual import run, turns
 
 from argus_core import Balancer, Priority, QuotesQuery
@@ -43,14 +43,6 @@ class Noting(Balancer):
         self.told.append("gave up")
 
 
-class Fixed:
-    def __init__(self, *pools):
-        self.pools = pools
-
-    def split(self, query):
-        yield self.pools, query
-
-
 class Bench:
     """A gated pool over one metered source."""
 
@@ -62,7 +54,9 @@ class Bench:
         self.balancer = Noting(None)
         self.merits = Merits(self.clock)
         pool = Pool("pool", (Member(self.node),), self.balancer, self.gate)
-        self.router = Router(Fixed(pool), clock=self.clock, redactor=Redactor(), merits=self.merits)
+        self.router = Router(
+            Fixed((pool,)), clock=self.clock, redactor=Redactor(), merits=self.merits
+        )
 
     async def ask(self, *symbols, seconds=5.0, priority=Priority.INTERACTIVE):
         with requesting(priority=priority):

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from support.clock import RunningClock
 from support.metered import Metered, shares
-from support.sources import Scripted, lone, node
+from support.sources import Fixed, Scripted, lone, node
 from support.virtual import run
 
 from argus_core import QuotesQuery, SourceUnavailable
@@ -15,16 +15,6 @@ from argus_core.routing.router import Router
 from argus_core.telemetry.redact import Redactor
 
 SHARES = shares(12)
-
-
-class Fixed:
-    """One route for every query."""
-
-    def __init__(self, pools):
-        self.pools = pools
-
-    def split(self, query):
-        yield self.pools, query
 
 
 class Bench:
