@@ -72,3 +72,9 @@ async def source_of(argus, *, use_cache=False):
     deadline = Deadline.within(5, argus.clock)
     answer = await argus.quotes((MAOTAI,), Ask(deadline=deadline, use_cache=use_cache))
     return answer.provenance[MAOTAI].source
+
+
+async def make(argus, name="p", *nodes, **changes):
+    """A new pool with these nodes, or one, and with these settings changed."""
+    given = {**POOL, **changes}
+    return await argus.pools.create(name, server_nodes=list(nodes) or [node()], **given)

@@ -5,28 +5,14 @@ import sqlite3
 
 import pytest
 from support.clock import TestClock
-from support.distribution import install
-from support.peers import PLUGIN, POOL, TABLES, config, node, running, source_of
+from support.peers import TABLES, config, make, node, running, source_of
 
 from argus_core.control import control as controls
 from argus_core.control.records import MOST_NODES, Stored
 from argus_core.control.state import FILE, State, StateError
 from argus_core.errors import BadParameter, ConfigError
 
-
-@pytest.fixture(autouse=True)
-def peer(tmp_path, monkeypatch):
-    root = tmp_path / "site"
-    root.mkdir()
-    install(root, monkeypatch, dist="peer-dist", module="peer_module", source=PLUGIN, entry="peer")
-    import peer_module
-
-    return peer_module
-
-
-async def make(argus, name="p", *nodes, **changes):
-    given = {**POOL, **changes}
-    return await argus.pools.create(name, server_nodes=list(nodes) or [node()], **given)
+pytestmark = pytest.mark.usefixtures("peer")
 
 
 def many(count):
