@@ -24,8 +24,9 @@ from argus_core.extend.authenticator import Authenticator, Presented, Principal
 from argus_core.extend.balancer import Balancer, Candidate
 from argus_core.extend.cache import Cache, CacheStats, Heard, Lease
 from argus_core.extend.jobs import Job, Jobs
+from argus_core.extend.pushes import PUSH_PROTOCOL, PushedItem, PushFrame, read_push_frame
 from argus_core.extend.quota import Allowance, Charge, Meter
-from argus_core.extend.relay import Relayed
+from argus_core.extend.relay import Relayed, RelayedPush
 from argus_core.extend.source import Push, Rows, Settings, Source
 from argus_core.extend.units import Units
 from argus_core.hookspecs import hookimpl
@@ -67,6 +68,7 @@ __version__ = "0.1.0"
 __all__ = [
     "BARS",
     "FACTORS",
+    "PUSH_PROTOCOL",
     "SHANGHAI",
     "TICKS",
     "Adjust",
@@ -118,10 +120,13 @@ __all__ = [
     "Principal",
     "Priority",
     "Push",
+    "PushFrame",
+    "PushedItem",
     "Query",
     "Quote",
     "QuotesQuery",
     "Relayed",
+    "RelayedPush",
     "Request",
     "Rows",
     "SectorsQuery",
@@ -144,6 +149,7 @@ __all__ = [
     "hookimpl",
     "kind_of",
     "parse_symbol",
+    "read_push_frame",
     "read_told",
     "session_dates",
     "sessions_of",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -192,6 +192,13 @@ class _Builder:
             raise ConfigError(reason, where=where)
         cls = self.plugins.load("source", table.plugin, where)
         terms = terms_of(table, cls, where)
+        if terms is not None and cls.replaying is not None:
+            # A worker would tell too late that what it says is out of a recorded day.
+            raise ConfigError(
+                f"{table.plugin} plays a recorded day, and does so in the gateway's own process",
+                where=where,
+                fix="leave isolation out",
+            )
         settings = read_settings(cls, table.settings, where=where, secrets=self.secrets)
         closed = name in self.orders.closed
         same = self.known("source", name, (cls, settings, terms, closed))
@@ -303,6 +310,7 @@ def _refuse_mixed_routes(routes: RouteTable, where: str) -> None:
                 where=f"{where}, [routes] {key}",
                 fix="give them separate routes, or say `simulated = true` or `false` of each",
             )
+        _refuse_mixed_days(nodes, f"{where}, [routes] {key}")
         simulated = [n.name for n in nodes if n.source.simulated]
         live = [n.name for n in nodes if not n.source.simulated]
         if simulated and live:
@@ -312,3 +320,21 @@ def _refuse_mixed_routes(routes: RouteTable, where: str) -> None:
                 where=f"{where}, [routes] {key}",
                 fix="give them separate routes, or disable one of them",
             )
+
+
+def _refuse_mixed_days(nodes: Sequence[Node], where: str) -> None:
+    """A recorded day stands in one route only with the same day, played at the same speed."""
+    days: dict[str, list[str]] = {}
+    for node in nodes:
+        replay = node.source.replaying
+        what = "simulated data" if node.source.simulated else "live data"
+        if replay is not None:
+            what = f"{replay['day']} at {replay['speed']:g}x"
+        days.setdefault(what, []).append(node.name)
+    if len(days) > 1 and any(node.source.replaying is not None for node in nodes):
+        told = ", ".join(f"{what} ({', '.join(names)})" for what, names in days.items())
+        raise ConfigError(
+            f"the route mixes a recorded day with other data: {told}",
+            where=where,
+            fix="give them separate routes, or disable all but one of them",
+        )

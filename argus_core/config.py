@@ -26,6 +26,7 @@ from argus_core.tables import (
     PoolLimits,
     ServerNodesTable,
     ServerTable,
+    StreamTable,
     Table,
     WarmupTable,
     rules_of,
@@ -51,6 +52,7 @@ class Config(Table):
     cache_rules: dict[str, CacheRule] = Field(default_factory=lambda: dict(DEFAULT_RULES))
     history: HistoryTable | None = None
     warmup: WarmupTable | None = None
+    stream: StreamTable = Field(default_factory=StreamTable)
     alerters: dict[str, PluginTable] = Field(default_factory=dict)
     server_nodes: ServerNodesTable = Field(default_factory=ServerNodesTable)
     server_nodes_key: Any = Field(default=None, repr=False)
@@ -137,6 +139,7 @@ class Config(Table):
             cache_rules=_cache_rules(given, environ, where),
             history=_one(HistoryTable, given, "history", where),
             warmup=_one(WarmupTable, given, "warmup", where),
+            stream=made(StreamTable, given.get("stream", {}), f"{where}, [stream]"),
             alerters=_each(PluginTable, given, "alerters", where),
             where=where,
             directory=directory,
@@ -167,7 +170,7 @@ _Model = TypeVar("_Model", bound=BaseModel)
 def _tables(table: Mapping[str, Any], where: str) -> dict[str, dict[str, Any]]:
     """The top level of the file, where each key is a table that the core knows."""
     known = ["server", "auth", "routes", "cache_rules", "history", "warmup"]
-    known += ["server_nodes", *_NAMED]
+    known += ["stream", "server_nodes", *_NAMED]
     for key in table:
         if key not in known:
             fix = "known tables: " + ", ".join(known)

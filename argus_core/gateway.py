@@ -35,7 +35,7 @@ from argus_core.lookups import Lookups, Offers
 from argus_core.market import calendar
 from argus_core.market.ranges import bounds
 from argus_core.model.answer import Answer
-from argus_core.model.ask import Ask
+from argus_core.model.ask import Ask, Deadline
 from argus_core.model.period import Period
 from argus_core.model.query import (
     ChartPanelsQuery,
@@ -57,9 +57,14 @@ from argus_core.renames import Renames
 from argus_core.routing.router import Router
 from argus_core.routing.status import SourceStatus, status_of
 from argus_core.series import Series
+from argus_core.streaming.desk import Streaming
 from argus_core.tables import HistoryTable
 from argus_core.telemetry.redact import Redactor
 from argus_core.warmup.run import Warmup
+
+SNAPSHOT = 3.0
+"""Seconds that the first answer about a symbol may take to whom it is streamed."""
+SNAPSHOT_LEVELS = 5
 
 
 class Gateway:
@@ -94,7 +99,7 @@ class Gateway:
         self._kept = Keeping(
             config, self._parts, self._router, clock=self.clock, random=random, offline=offline
         )
-        self.control.attach(self._router, self._kept.reconfigured)
+        self.control.attach(self._router, self._reconfigured)
         self._answers = self._kept.answers
         self._series = Series(self._kept.past, self._parts.nodes.values(), self.clock)
         self._outcomes = Outcomes(self._answers)
@@ -121,6 +126,16 @@ class Gateway:
             most_asked=self._kept.asked.most_asked,
             settle_hours=(config.history or HistoryTable()).settle_hours,
             lasting=self._kept.lasting,
+        )
+        self.streaming = Streaming(
+            self._parts.routes,
+            self._router,
+            self._look,
+            clock=self.clock,
+            table=config.stream,
+            gateway=self.id,
+            replaying=self._replaying,
+            history=self.history,
         )
         self._entered = False
         self.started: datetime | None = None
@@ -159,7 +174,7 @@ class Gateway:
             await self.control.open()
             warms = self.config.warmup is not None and not self.offline
             daily = [self.warmup.daily(self._kept.claim)] if warms else []
-            self._kept.start(self.control.watch(), *daily)
+            self._kept.start(self.control.watch(), self.streaming.run(), *daily)
         except BaseException:
             await self._close()
             raise
@@ -282,6 +297,17 @@ class Gateway:
         except NotOffered as error:
             raise await self._offers.refusal(ListingsQuery.dataset, error) from None
 
+    async def _look(self, dataset: str, symbols: tuple[Symbol, ...]) -> Answer[Any]:
+        """What is known of symbols that somebody is about to listen to."""
+        ask = Ask(deadline=Deadline.within(SNAPSHOT, self.clock))
+        if dataset == DepthQuery.dataset:
+            return await self.depth(symbols, SNAPSHOT_LEVELS, ask)
+        return await self.quotes(symbols, ask)
+
+    def _replaying(self, source: str) -> Mapping[str, Any] | None:
+        node = self._parts.nodes.get(source)
+        return None if node is None else node.source.replaying
+
     # -- operation ----------------------------------------------------------------------------
 
     async def reload(self, config: Config) -> Report:
@@ -296,6 +322,11 @@ class Gateway:
     async def reload_from_file(self) -> Report:
         """The same with the file that this gateway was made from, read anew."""
         return await self.reload(await asyncio.to_thread(self.config.again))
+
+    def _reconfigured(self, config: Config) -> None:
+        """Let everybody go by what has come into force."""
+        self._kept.reconfigured(config)
+        self.streaming.rerouted()
 
     @property
     def _parts(self) -> Parts:

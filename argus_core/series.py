@@ -195,7 +195,6 @@ class Series:
         periods: Mapping[str, Period],
         factors: Answer[pl.DataFrame] | None,
     ) -> Answer[pl.DataFrame]:
-        now = self._clock.now()
         data: dict[str, pl.DataFrame] = {}
         errors: dict[str, Failure] = dict(bars.errors)
         bases: dict[str, date] = {}
@@ -217,7 +216,7 @@ class Series:
                     query=asked,
                     period=periods[symbol],
                     sessions=sessions_of(symbol),
-                    now=now,
+                    now=self._present(bars.provenance[key], frame),
                     factors=table,
                     adjustable=adjustable,
                 )
@@ -237,6 +236,17 @@ class Series:
             if key in data
         }
         return replace(bars, data=data, errors=errors, provenance=provenance, adjust_base=bases)
+
+    def _present(self, origin: Provenance, frame: pl.DataFrame) -> datetime:
+        """The present that decides which longer bars are final, be it that of a recorded day."""
+        if origin.replay is None:
+            return self._clock.now()
+        for node in self._nodes:
+            if node.name == origin.source and node.source.replaying is not None:
+                return node.source.now()
+        # Played elsewhere: it has come as far as its last bar, which may still be running.
+        last: datetime = frame["time"][-1] if frame.height else self._clock.now()
+        return last
 
 
 @cache

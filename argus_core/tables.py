@@ -166,6 +166,63 @@ class PoolLimits(Table):
         return self.max_size if self.initial_size is None else self.initial_size
 
 
+class StreamTable(Table):
+    """How live updates are brought and handed out."""
+
+    poll_interval: float = Field(
+        default=3.0,
+        ge=0.2,
+        le=3600,
+        allow_inf_nan=False,
+        description="Seconds between two questions about symbols that no source pushes.",
+    )
+    silence: float = Field(
+        default=15.0,
+        gt=0,
+        le=3600,
+        allow_inf_nan=False,
+        description="Seconds without a push, inside a session, after which the route is asked "
+        "whether the feed is broken or the symbol quiet.",
+    )
+    grace: float = Field(
+        default=10.0,
+        ge=0,
+        le=3600,
+        allow_inf_nan=False,
+        description="Seconds for which a symbol is still brought after the last listener has left.",
+    )
+    max_symbols: int = Field(
+        default=1000, ge=1, le=100_000, description="The most symbols of one connection."
+    )
+    max_connections: int = Field(
+        default=10_000, ge=1, le=1_000_000, description="The most connections of one process."
+    )
+    max_messages: int = Field(
+        default=1000,
+        ge=1,
+        le=1_000_000,
+        description="The most messages a minute that one connection may send.",
+    )
+    write_deadline: float = Field(
+        default=10.0,
+        gt=0,
+        le=600,
+        allow_inf_nan=False,
+        description="Seconds for which a listener may take nothing before the connection is "
+        "closed with 4008.",
+    )
+    max_queued_bytes: int = Field(
+        default=1024 * 1024,
+        ge=16 * 1024,
+        description="The most bytes that wait for one listener beside the newest values.",
+    )
+    origins: tuple[str, ...] = Field(
+        default=(),
+        description="Web pages whose scripts may connect, such as `https://desk.example`; the "
+        "server's own pages may always.",
+    )
+
+
 class ServerNodesTable(Table):
     """What may become a node of a pool that is made over the API."""
 

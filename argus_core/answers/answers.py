@@ -303,7 +303,7 @@ class Answers:
             query, routed.found, sure, only=only, cost=cost, at_once=lender
         )
         origins = {
-            key: origin_of(item) if item.outdated else entries[key].provenance(None)
+            key: entries[key].provenance(None) if item.kept else origin_of(item)
             for key, item in routed.found.items()
         }
         return Landing(routed, origins, late)

@@ -10,6 +10,7 @@ from typing import Any
 from argus_core.caching.memo import Hit
 from argus_core.errors import ArgusError
 from argus_core.model.answer import Answer, Attempt, Failure, Found, Provenance, Trace
+from argus_core.model.codec import as_of
 from argus_core.model.query import Query
 from argus_core.routing.router import Routed
 
@@ -76,6 +77,7 @@ class Draft:
                     fetched_at=silent.fetched_at,
                     fresh_until=silent.fetched_at,
                     simulated=silent.simulated,
+                    replay=silent.replay,
                 )
 
     def blame(self, error: BaseException, keys: Iterable[str]) -> None:
@@ -159,4 +161,6 @@ def origin_of(item: Found) -> Provenance:
         reason=item.outdated,
         simulated=item.simulated,
         resolution=item.resolution,
+        replay=item.replay,
+        as_of=None if item.value is None else as_of(item.value),
     )

@@ -249,7 +249,10 @@ class Tiers:
         now = self._clock.now()
         entries = {key: self._entry(query, key, item, cost) for key, item in found.items()}
         life = self.freshness.negative(query, now) if absent else 0.0
-        for key, item in (absent or {}).items() if life > 0 else ():
+        lacking = (absent or {}).items() if life > 0 else ()
+        for key, item in lacking:
+            if not item.kept:
+                continue
             entries[key] = Entry(
                 payload="\n".join(self.witnesses(query, key, only)).encode(),
                 source=item.source,
@@ -269,7 +272,7 @@ class Tiers:
             path=item.path,
             simulated=item.simulated,
             fetched_at=item.fetched_at,
-            fresh_until=item.fetched_at if item.outdated else span.fresh_until,
+            fresh_until=span.fresh_until if item.kept else item.fetched_at,
             as_of=as_of(item.value),
             resolution=item.resolution,
             early=span.early,

@@ -15,7 +15,7 @@ from argus_core.routing.node import Node
 OFF = "switched off by the operator"
 DRAINING = "draining: an operator lets it take no new calls"
 
-RESTART = ("server", "caches", "history", "warmup", "alerters")
+RESTART = ("server", "caches", "history", "warmup", "stream", "alerters")
 """Tables that only a restart applies."""
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from argus_core.errors import NotOffered, SourceError
 from argus_core.model.answer import Origin
+from argus_core.model.records import Depth, Quote
+from argus_core.model.symbol import Symbol
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,3 +32,21 @@ class Relayed:
     )
     steps: tuple[str, ...] = ()
     now: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelayedPush:
+    """A book that another gateway pushed, in canonical units, with its origin.
+
+    It is a quote where the source over there has no books to push. ``mode`` says whether that
+    source pushes or is asked again and again.
+    """
+
+    value: Depth | Quote
+    origin: Origin
+    mode: Literal["push", "poll"] = "push"
+
+    @property
+    def symbol(self) -> Symbol:
+        """The instrument that the book belongs to."""
+        return self.value.symbol

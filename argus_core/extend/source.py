@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from datetime import datetime
 from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -11,6 +12,7 @@ from argus_core.clock import Clock
 from argus_core.errors import NotOffered
 from argus_core.extend.jobs import Jobs
 from argus_core.extend.quota import Allowance, Charge, Meter
+from argus_core.extend.relay import RelayedPush
 from argus_core.extend.units import Units
 from argus_core.model.period import Period
 from argus_core.model.query import (
@@ -48,7 +50,7 @@ DATASETS = (
 )
 """Every dataset, by the name of the method that offers it."""
 
-Push = Callable[[Depth | Gap], None]
+Push = Callable[[Depth | RelayedPush | Gap], None]
 """Takes what a vendor pushes, from any thread: a book in the vendor's units, or a gap.
 
 It returns at once; whoever wants to work on an item puts it on a queue of his own.
@@ -111,6 +113,10 @@ class Source:
     route only with its like."""
     datasets: frozenset[str] | None = None
     """What an instance offers where that is less than its class does; it may learn it late."""
+    replaying: Mapping[str, Any] | None = None
+    """The recorded day that an instance plays and how fast, ``{"day": …, "speed": …}``; such a
+    source never shares a route with a live one either, and nothing that it says is kept. A class
+    that plays states a mapping too."""
     relays: ClassVar[bool] = False
     """True if the source is another gateway: it answers with :class:`Relayed`, and what that says
     of a value's origin counts instead of what the class says."""
@@ -125,6 +131,13 @@ class Source:
         self.clock = clock
         self.jobs = Jobs(name)
         """The lane for work that outlives a request, such as a vendor's long downloads."""
+
+    def now(self) -> datetime:
+        """The present as the source lives it: the instant up to which a recorded day is played.
+
+        It decides which bars are final. Only a source that is ``replaying`` overrides it.
+        """
+        return self.clock.now()
 
     async def open(self) -> None:
         """Return when the source is ready; called once, before any question.
@@ -242,9 +255,13 @@ class Source:
         """Draw each panel on the client's screen; the client's name of it, by the asked name."""
         raise NotOffered(f"{self.name} has no screen")
 
-    def subscribe(self, symbols: tuple[Symbol, ...], push: Push) -> Awaitable[None] | None:
+    def subscribe(
+        self, symbols: tuple[Symbol, ...], push: Push
+    ) -> Awaitable[Collection[Symbol] | None] | Collection[Symbol] | None:
         """Begin to push these symbols too; return when the vendor has accepted them.
 
+        Those that it accepted come back, or None for all of them; the others are had of another
+        source. Raise :class:`NotOffered` or a :class:`SourceError` where it accepts none.
         Each item is a :class:`Depth` in the vendor's units (its ``trades`` are new ones only), or
         a :class:`Gap` where something may be missing, after a lost connection for one. Pushes go
         on over reconnects until :meth:`unsubscribe` or :meth:`close`.

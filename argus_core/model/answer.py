@@ -64,6 +64,8 @@ class Origin:
     reason: str | None = None
     simulated: bool = False
     resolution: Mapping[str, float] = field(default_factory=dict[str, float])
+    replay: Mapping[str, Any] | None = None
+    """The recorded day that it is out of and how fast that is played; None where it is live."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +90,8 @@ class Provenance:
     simulated: bool = False
     resolution: Mapping[str, float] = field(default_factory=dict[str, float])
     """The fields that the source counts more coarsely than a share and a cent, and its steps."""
+    replay: Mapping[str, Any] | None = None
+    """As in :class:`Origin`."""
 
     @property
     def giver(self) -> str:
@@ -115,6 +119,13 @@ class Found:
     """Why the value was stale already when it came; such a value is not kept."""
     doubtful: bool = False
     """True if it may lack days and nobody else could be heard; it is not archived for good."""
+    replay: Mapping[str, Any] | None = None
+    """As in :class:`Origin`; what is out of a recorded day is not kept."""
+
+    @property
+    def kept(self) -> bool:
+        """True if it may be kept for others: it is not stale already, nor out of a recorded day."""
+        return self.outdated is None and self.replay is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +178,12 @@ class Answer(Generic[T]):
         """True if any value, or the absence of one, is invented."""
         told = (*self.provenance.values(), *self.absent.values())
         return any(p.simulated for p in told)
+
+    @property
+    def replay(self) -> Mapping[str, Any] | None:
+        """The recorded day that a value, or the absence of one, is out of, and its speed."""
+        told = (*self.provenance.values(), *self.absent.values())
+        return next((p.replay for p in told if p.replay is not None), None)
 
     @property
     def stale(self) -> bool:

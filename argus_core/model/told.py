@@ -69,6 +69,9 @@ class _OriginForm(BaseModel):
     resolution: dict[str, float] = Field(
         default_factory=dict[str, float], description="Fields counted coarsely, and their steps."
     )
+    replay: dict[str, Any] | None = Field(
+        default=None, description="The recorded day that they are out of, and its speed."
+    )
     keys: list[str] = Field(description="The keys that come from there.")
 
 
@@ -171,7 +174,8 @@ def _head(told: Told) -> dict[str, Any]:
     for key, origin in told.origins.items():
         mark = (origin.path, round(origin.age, 3), origin.stale, origin.reason, origin.simulated)
         steps = tuple(sorted(origin.resolution.items()))
-        groups.setdefault((mark, steps), (origin, []))[1].append(str(key))
+        day = repr(origin.replay)
+        groups.setdefault((mark, steps, day), (origin, []))[1].append(str(key))
     return {
         "success": True,
         "now": told.now,
@@ -217,6 +221,7 @@ def _told(form: Any, frame: pl.DataFrame | None = None) -> Told:
             reason=group.reason,
             simulated=group.simulated,
             resolution=group.resolution,
+            replay=group.replay,
         )
         origins.update(dict.fromkeys(group.keys, origin))
     failures = {

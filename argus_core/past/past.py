@@ -100,13 +100,15 @@ class Past:
     def _keeps(
         self, form: Form, query: SeriesQuery, symbol: Symbol, ranked: Mapping[str, Pools]
     ) -> bool:
-        """True if some of the question is settled, and what its sources say is real and theirs.
+        """True if some of the question is settled, and what its sources say is live and theirs.
 
         What a source passes on comes from one vendor today and from another tomorrow; the gateway
         that it comes from keeps each in a series of its own.
         """
         sources = [node.source for pool in ranked.get(symbol, ()) for node in pool]
         if not sources or any(source.simulated or source.relays for source in sources):
+            return False
+        if any(source.replaying is not None for source in sources):
             return False
         return query.start <= form.sealed(symbol, self._clock.now())
 

@@ -110,7 +110,7 @@ class ArchiveShelf:
         items = {
             key: item if item.value is not None else replace(item, value=self.form.empty)
             for key, item in found.items()
-            if not item.simulated
+            if not item.simulated and item.replay is None
         }
         cuts = await asyncio.to_thread(self._written, asked, items)
         rests: dict[date, dict[str, Found]] = {}

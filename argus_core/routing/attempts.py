@@ -245,7 +245,10 @@ class Attempts:
         for key, value in reply.values.items():
             coarse = reply.resolution.get(key, {})
             origin = reply.origins.get(key)
-            found = Found(value, node.name, now, node.source.simulated, coarse)
+            source = node.source
+            found = Found(
+                value, node.name, now, source.simulated, coarse, replay=source.replaying
+            )
             if origin is not None:
                 found = Found(
                     value,
@@ -255,6 +258,7 @@ class Attempts:
                     coarse,
                     origin.path,
                     (origin.reason or f"{node.name} says so") if origin.stale else None,
+                    replay=origin.replay,
                 )
             find(key, found, reply.doubts.get(key))
         walk.faults.update(reply.faults)
@@ -287,9 +291,12 @@ def _late(call: Call, reply: Reply) -> SourceError:
 def _silence(node: Node, origin: Origin | None, now: datetime) -> Found:
     """That nobody has a key, as the node says or somebody behind it."""
     if origin is None:
-        return Found(None, node.name, now, node.source.simulated)
+        source = node.source
+        return Found(None, node.name, now, source.simulated, replay=source.replaying)
     since = now - timedelta(seconds=origin.age)
-    return Found(None, node.name, since, origin.simulated, path=origin.path)
+    return Found(
+        None, node.name, since, origin.simulated, path=origin.path, replay=origin.replay
+    )
 
 
 def _book_error(walk: Walk, error: SourceError | NotOffered, keys: list[str]) -> None:

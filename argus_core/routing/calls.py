@@ -45,7 +45,9 @@ class Calls:
         task = asyncio.current_task()
         try:
             raw = await self._run(method, query, replies)
-            return normalise(query, raw, self._source, self._clock.now())
+            replays = self._source.replaying is not None
+            now = self._source.now() if replays else self._clock.now()
+            return normalise(query, raw, self._source, now)
         except (SourceError, NotOffered):
             raise
         except CallerError as error:

@@ -103,9 +103,10 @@ class Node:
             return ()
         if isinstance(query, BarsQuery) and query.period not in self.source.periods:
             return ()
-        return tuple(key for key in query.keys if self._covers(key))
+        return tuple(key for key in query.keys if self.covers(key))
 
-    def _covers(self, key: str) -> bool:
+    def covers(self, key: str) -> bool:
+        """True if the source says that it has such instruments."""
         if isinstance(key, Symbol):
             kind = kind_of(key)
             known = kind is Kind.UNKNOWN or kind in self.source.kinds

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -19,7 +19,9 @@ from argus_core import (
     InstrumentsQuery,
     Kind,
     ListingsQuery,
+    NotOffered,
     Period,
+    Push,
     Quote,
     QuotesQuery,
     Settings,
@@ -28,7 +30,8 @@ from argus_core import (
     TradingDays,
     hookimpl,
 )
-from argus_demo.book import depth_of
+from argus_demo.book import LEVELS, depth_of
+from argus_demo.feed import Feed
 from argus_demo.instruments import find, listed_on
 from argus_demo.market import Market
 from argus_demo.timetable import Timetable
@@ -57,10 +60,15 @@ class Demo(Source):
         super().__init__(name, settings, clock)
         self._seed = settings.seed
         self._market = lru_cache(maxsize=256)(self._make_market)
+        self._feed = Feed(clock, self._book)
 
     async def open(self) -> None:
         """Return when the calendar is at hand: the first use takes about a second."""
         await asyncio.to_thread(lambda: self._timetable)
+
+    async def close(self) -> None:
+        """Push nothing any more."""
+        await self._feed.aclose()
 
     async def quotes(self, query: QuotesQuery) -> Iterable[Quote]:
         """The latest quote of each symbol that has traded."""
@@ -109,6 +117,23 @@ class Demo(Source):
             known_through=self._timetable.known_through,
         )
         return dict.fromkeys(query.exchanges, days)
+
+    async def subscribe(self, symbols: tuple[Symbol, ...], push: Push) -> Collection[Symbol]:
+        """Push the book of each, with the trades since the push before, every three seconds."""
+        known = [market.listed.symbol for market in self._markets(symbols)]
+        if not known:
+            raise NotOffered(f"{self.name} lists none of these symbols")
+        self._feed.begin(known, push)
+        return known
+
+    async def unsubscribe(self, symbols: tuple[Symbol, ...]) -> None:
+        """Push these no more."""
+        self._feed.end(symbols)
+
+    def _book(self, symbol: Symbol) -> Depth | None:
+        market = self._market(symbol)
+        state = None if market is None else market.state(self.clock.now())
+        return None if market is None or state is None else depth_of(market, state, LEVELS)
 
     @cached_property
     def _timetable(self) -> Timetable:

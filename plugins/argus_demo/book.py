@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from argus_core import Depth, Kind, Level, Trade
 from argus_demo.day import Day, Tick
 from argus_demo.listed import Listed
@@ -11,6 +13,7 @@ from argus_demo.paths import draw
 LEVELS = 10
 """The deepest book that the exchange shows."""
 _TRADES = 20
+_BEFORE = timedelta(seconds=1)  # a snapshot shows what took place before it
 _QUEUE = 40  # how much longer the queue at a limit is than an ordinary one
 
 
@@ -27,7 +30,7 @@ def depth_of(market: Market, state: State, levels: int) -> Depth:
         Trade(
             price=market.listed.price_of(tick.price),
             volume=market.listed.volume_of(tick.lots),
-            time=hours.tick_time(number),
+            time=hours.tick_time(number) - _BEFORE,
             direction="buy" if tick.buy else "sell",
         )
         for number, tick in latest

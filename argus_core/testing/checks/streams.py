@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
+from argus_core.extend.relay import RelayedPush
 from argus_core.extend.source import Push, Source
 from argus_core.market.calendar import session_dates
 from argus_core.market.normalise import normalise
@@ -40,7 +41,7 @@ class Stream:
         self.pushed: list[Any] = []
         self._lock = threading.Lock()
 
-    def push(self, item: Depth | Gap) -> None:
+    def push(self, item: Depth | RelayedPush | Gap) -> None:
         """Keep what is pushed, from whatever thread."""
         with self._lock:
             self.pushed.append(item)
@@ -56,7 +57,8 @@ class Stream:
     @property
     def depths(self) -> list[Depth]:
         """The books among what was pushed."""
-        return [item for item in self.pushed if isinstance(item, Depth)]
+        values = (item.value if isinstance(item, RelayedPush) else item for item in self.pushed)
+        return [value for value in values if isinstance(value, Depth)]
 
     async def more(self, count: int = 1) -> list[Any]:
         """The items after the next ``count`` pushes; the check ends if none come."""
@@ -103,7 +105,7 @@ async def first_push(subject: Subject) -> None:
     async with streaming(subject) as stream:
         await stream.subscribe(stream.symbols)
         await stream.until(lambda: bool(stream.depths), "books")
-        odd = [item for item in stream.pushed if not isinstance(item, Depth | Gap)]
+        odd = [item for item in stream.pushed if not isinstance(item, Depth | RelayedPush | Gap)]
         demand(not odd, f"it pushes {type(odd[0]).__name__ if odd else ''}: push Depth or Gap")
 
 
@@ -171,7 +173,7 @@ async def slow_consumer(subject: Subject) -> None:
     async with streaming(subject) as stream:
         calls: list[int] = []
 
-        def awkward(item: Depth | Gap) -> None:
+        def awkward(item: Depth | RelayedPush | Gap) -> None:
             calls.append(1)
             if len(calls) == 1:
                 raise ValueError("a consumer that fails")

@@ -190,7 +190,7 @@ async def test_a_book_is_uncrossed_and_the_trades_lead_to_the_price(
     assert all(level.volume > 0 for level in depth.bids + depth.asks)
     assert all(level.volume % listed.lot == 0 for level in depth.bids + depth.asks)
     trades = depth.trades
-    assert (trades[-1].price, trades[-1].time) == (quote.price, quote.as_of)
+    assert (trades[-1].price, trades[-1].time) == (quote.price, quote.as_of - timedelta(seconds=1))
     assert [t.time for t in trades] == sorted({t.time for t in trades})
     assert all(quote.low <= t.price <= quote.high and on_grid(t.price, listed.tick) for t in trades)
     assert all(t.volume > 0 and t.volume % listed.lot == 0 for t in trades)

@@ -1,0 +1,304 @@
+"""Streaming as a whole: what the gateway offers to whoever serves listeners."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+from weakref import WeakSet
+
+from argus_core.clock import Clock
+from argus_core.model.answer import Answer, Failure
+from argus_core.model.records import Depth, Gap, Quote
+from argus_core.model.symbol import Symbol
+from argus_core.streaming.asking import Asked, Asking
+from argus_core.streaming.feed import FeedLane, begin, feed
+from argus_core.streaming.hub import Hub
+from argus_core.streaming.legs import Finder
+from argus_core.streaming.lines import Line
+from argus_core.streaming.livebars import History, LiveBars
+from argus_core.streaming.polls import Polls
+from argus_core.streaming.saying import (
+    AHEAD,
+    last_of,
+    older,
+    quote_of,
+    say_book,
+    say_outdated,
+    say_quote,
+)
+from argus_core.streaming.supply import Supplier
+from argus_core.streaming.topics import (
+    DEPTH,
+    FEED,
+    QUOTES,
+    TRADES,
+    Carrier,
+    Mode,
+    Notice,
+)
+from argus_core.streaming.watch import Watch
+from argus_core.tables import StreamTable
+
+Replaying = Callable[[str], Mapping[str, Any] | None]
+"""The recorded day that a source plays, by the source's name; None if it plays none."""
+Look = Callable[[str, tuple[Symbol, ...]], Awaitable[Answer[Any]]]
+"""Asks for the quotes or the depth of symbols as a consumer would, within a few seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Which symbols can be listened to, under their present codes, and why others cannot."""
+
+    symbols: tuple[Symbol, ...]
+    rejected: Mapping[str, Failure]
+
+
+class Streaming:
+    """The hub, what supplies it, and what is known of each symbol before anybody listens."""
+
+    def __init__(
+        self,
+        routes: Finder,
+        router: Asked,
+        look: Look,
+        *,
+        clock: Clock,
+        table: StreamTable,
+        replaying: Replaying,
+        gateway: str = "",
+        history: History | None = None,
+    ) -> None:
+        self.table = table
+        self.refused = 0
+        """Values that were older than what was known, or said nothing new."""
+        self.feeds: WeakSet[FeedLane] = WeakSet()
+        """The lanes of the gateways that listen."""
+        self._relayed: list[tuple[Symbol, str, Carrier]] = []
+        """Symbols whose source changed behind another gateway, and the source before."""
+        self._telling: asyncio.Handle | None = None
+        self._clock = clock
+        self._gateway = gateway
+        self._look = look
+        self.supplier = Supplier(routes, clock=clock, taker=self, via=self._via)
+        self._replaying = replaying
+        asking = Asking(router, clock)
+        self._polls = Polls(
+            self.supplier, asking, clock=clock, taker=self, interval=table.poll_interval
+        )
+        self._watch = Watch(self.supplier, asking, clock=clock, taker=self, silence=table.silence)
+        self.hub = Hub(
+            epoch=uuid4().hex[:12],
+            grace=table.grace,
+            supply=self.supplier,
+            later=lambda seconds, act: asyncio.get_running_loop().call_later(seconds, act),
+        )
+        self.bars = LiveBars(
+            self.hub, self.supplier.lines, clock=clock, replaying=replaying, history=history
+        )
+
+    async def run(self) -> None:
+        """Keep everything supplied that somebody listens to, until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.supplier.run())
+                group.create_task(self._polls.run())
+                group.create_task(self._watch.run())
+                group.create_task(self.bars.run())
+        finally:
+            self.hub.close()
+            await self.supplier.aclose()
+
+    def rerouted(self) -> None:
+        """Go by other routes, or other nodes, from now on."""
+        self.supplier.rerouted()
+
+    @contextmanager
+    def held(self, symbols: Sequence[Symbol]) -> Generator[None]:
+        """Have symbols brought while somebody who will listen is still being told about them."""
+        self.hub.hold(symbols)
+        try:
+            yield
+        finally:
+            self.hub.release(symbols)
+
+    async def ready(self, channel: str, symbols: tuple[Symbol, ...]) -> Ready:
+        """Make sure that something is known of each symbol that can be listened to.
+
+        A symbol whose state is not known yet is asked for as a request would ask.
+        """
+        base = DEPTH if channel == DEPTH else QUOTES
+        unknown = tuple(
+            symbol
+            for symbol in symbols
+            if (topic := self.hub.topics.get((base, symbol))) is None or topic.last is None
+        )
+        if not unknown:
+            return self._readied(channel, symbols, {})
+        answer = await self._look(base, unknown)
+        for symbol in unknown:
+            value = answer.data.get(symbol)
+            if value is not None:
+                self._first(base, symbol, value, answer)
+        rejected = {key: why for key, why in answer.errors.items() if why.code in _HOPELESS}
+        return self._readied(channel, tuple(s for s in symbols if s not in rejected), rejected)
+
+    def _readied(
+        self, channel: str, symbols: tuple[Symbol, ...], rejected: Mapping[str, Failure]
+    ) -> Ready:
+        if channel == FEED:
+            begin(self.hub, symbols)
+        self.bars.begin(channel, symbols)
+        return Ready(symbols, rejected)
+
+    def _first(self, base: str, symbol: Symbol, value: Any, answer: Answer[Any]) -> None:
+        """Let what an answer said be the state of a topic of which nothing is known yet."""
+        topic = self.hub.topics.get((base, symbol))
+        if topic is not None and topic.last is not None:
+            return  # something came meanwhile, and it is newer
+        origin = answer.provenance[symbol]
+        replay = origin.replay or self._replaying(origin.source)
+        carrier = Carrier(origin.giver, "poll", origin.via, origin.simulated, replay)
+        self.hub.say((base, symbol), value, carrier, origin.fetched_at, stale=origin.stale)
+
+    def mode(self, symbol: Symbol) -> Mode | None:
+        """How a symbol is brought just now; None if nobody brings it, or not yet."""
+        line = self.supplier.lines.get(symbol)
+        if line is not None and line.leg is None:
+            self.supplier.arrange()  # whoever has just asked for it is told now
+        if line is None or line.leg is None:
+            return None
+        relayed = line.leg.node is not None and line.leg.node.source.relays
+        return line.mode or (None if relayed else line.leg.mode)  # what it passes on will say
+
+    def _via(self, symbols: Sequence[Symbol]) -> tuple[str, ...]:
+        """The gateways that hear of these through this one, and this one."""
+        own = (lane.behind.get(symbol, ()) for lane in self.feeds for symbol in symbols)
+        others = frozenset[str]().union(*own) - {self._gateway}
+        return (*sorted(others), *((self._gateway,) if self._gateway else ()))
+
+    # -- what is brought: see supply.Taker --------------------------------------------------------
+
+    def brought(
+        self,
+        line: Line,
+        value: Depth | Quote,
+        carrier: Carrier,
+        at: datetime,
+        *,
+        stale: bool = False,
+    ) -> bool:
+        """Say what is new in a value that came in; what is old or known is not said again.
+
+        False if it is older than what is known, or was old already where it comes from.
+        """
+        hub, symbol, quote = self.hub, line.symbol, quote_of(value)
+        replayed = carrier.replay is not None  # a recorded day may begin again
+        if not replayed and older(quote, last_of(hub, symbol)):
+            self.refused += 1
+            self._left_out(symbol, value)
+            return False
+        if quote.as_of is not None and quote.as_of <= at + AHEAD:
+            line.as_of = quote.as_of
+        line.mode = carrier.mode
+        if line.source != carrier.source:
+            before, line.source = line.source, carrier.source
+            if before is not None and carrier.via:
+                self._relayed.append((symbol, before, carrier))
+                self._tell_soon()
+        self.refused += not say_quote(hub, symbol, quote, carrier, at, stale=stale)
+        if isinstance(value, Depth):
+            say_book(hub, symbol, value, carrier, at, stale=stale)
+        feed(hub, symbol, value, carrier, at, stale=stale)
+        self.bars.brought(symbol, value, carrier, at, stale=stale)
+        return not stale
+
+    def older(self, line: Line, value: Depth | Quote) -> bool:
+        """True if a value is older than what is known."""
+        return older(quote_of(value), last_of(self.hub, line.symbol))
+
+    def differs(self, line: Line, value: Depth | Quote) -> bool:
+        """True if a value says another price than what is known."""
+        last = last_of(self.hub, line.symbol)
+        return last is None or quote_of(value).price != last.value.price
+
+    def with_book(self, line: Line) -> bool:
+        """True if somebody listens to the line's book."""
+        channels = ((channel, line.symbol) for channel in (DEPTH, FEED))
+        return any((topic := self.hub.topics.get(key)) and topic.lanes for key in channels)
+
+    def _left_out(self, symbol: Symbol, value: Depth | Quote) -> None:
+        """Tell that trades which came with an old value are not said."""
+        if isinstance(value, Depth) and value.trades and self._each_counts(symbol):
+            reason = "trades came with a value that is older than what is known"
+            self.gap((symbol,), Gap(symbols=(symbol,), reason=reason))
+
+    def _each_counts(self, symbol: Symbol) -> bool:
+        """True if somebody, be it behind another gateway, may listen to each trade."""
+        return any((channel, symbol) in self.hub.topics for channel in (TRADES, FEED))
+
+    def _tell_soon(self) -> None:
+        """Tell of sources that changed behind another gateway: once for all of this turn."""
+        if self._telling is None:
+            self._telling = asyncio.get_running_loop().call_soon(self._tell_changes)
+
+    def _tell_changes(self) -> None:
+        self._telling = None
+        changes: dict[tuple[str, str, Mode], list[Symbol]] = {}
+        for symbol, before, carrier in self._relayed:
+            changes.setdefault((carrier.source, before, carrier.mode), []).append(symbol)
+        self._relayed.clear()
+        for (source, before, mode), symbols in changes.items():
+            told = {"state": "live", "source": source, "previous": before, "mode": mode}
+            self.hub.tell(Notice("status", tuple(symbols), told))
+
+    def switched(self, lines: Sequence[Line], reason: str) -> None:
+        """Tell whoever listens to lines who brings them now, or that nobody does any more.
+
+        Within a pool that is asked, its nodes take turns: that is no news.
+        """
+        lost = tuple(line.symbol for line in lines if line.leg is None)
+        new: dict[tuple[str, str | None, Mode], list[Symbol]] = {}
+        for line in lines:
+            told = line.told
+            line.told = None if line.leg is None else line.leg.key
+            was_lost, line.lost = line.lost, line.leg is None
+            first = line.source is None and not was_lost and line.reason is None
+            if line.leg is None or first or told == line.told:
+                continue
+            line.reason = None
+            before = line.source if told is None else told[1]
+            new.setdefault((line.leg.name, before, line.leg.mode), []).append(line.symbol)
+        self.bars.gap(symbol for symbols in new.values() for symbol in symbols)
+        for (name, before, mode), symbols in new.items():
+            self._changed(symbols, name, before, mode, reason)
+        say_outdated(self.hub, lost, self._clock.now())
+        self.bars.outdated(lost, self._clock.now())
+        if lost:
+            self.hub.tell(Notice("status", lost, {"state": "stale", "reason": reason}))
+
+    def _changed(
+        self, symbols: Sequence[Symbol], name: str, before: str | None, mode: Mode, reason: str
+    ) -> None:
+        told = {"state": "live", "source": name, "mode": mode}
+        known = {"previous": before, "reason": reason or None}
+        told |= {key: value for key, value in known.items() if value is not None}
+        self.hub.tell(Notice("status", tuple(symbols), told))
+        each = [symbol for symbol in symbols if self._each_counts(symbol)]
+        if each:  # where each one counts, nobody knows what was traded in between
+            why = f"{name} took over" if mode == "push" else f"{name} is asked, for quotes only"
+            self.gap(each, Gap(symbols=tuple(each), reason=why))
+
+    def gap(self, symbols: Sequence[Symbol], gap: Gap) -> None:
+        """Tell whoever listens that something may be missing."""
+        self.bars.gap(symbols)
+        since = None if gap.since is None else gap.since.isoformat()
+        self.hub.tell(Notice("gap", tuple(symbols), {"reason": gap.reason, "since": since}))
+
+
+_HOPELESS = frozenset({"NOT_FOUND", "INVALID_PARAMETER", "NOT_SUPPORTED"})
+"""Reasons that do not go away while somebody listens."""

@@ -1,0 +1,93 @@
+"""When what waits is sent: soon, not once for each update, and never all at one turn.
+
+Whatever is said within one round goes out in one frame a listener. Under a load that a round
+cannot carry the rounds get longer by themselves, and the frames fuller.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+
+from argus_core.streaming.lanes import Lane, Taken
+
+log = logging.getLogger(__name__)
+
+ROUND = 0.01
+"""Seconds from one round to the next."""
+TURN = 200
+"""Lanes that are emptied before the loop turns to others."""
+
+
+class Rounds:
+    """Empties lanes, round by round, each no more often than its pace allows."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, take: Taken) -> None:
+        self._loop = loop
+        self._take = take
+        self._marked: deque[Lane] = deque()
+        self._planned: asyncio.Handle | None = None
+        self._last = 0.0
+        self._pauses: dict[Lane, asyncio.TimerHandle] = {}
+        self._closed = False
+
+    def mark(self, lane: Lane) -> None:
+        """Let a lane be emptied in the next round."""
+        if self._closed:
+            return
+        self._marked.append(lane)
+        if self._planned is None:
+            wait = self._last + ROUND - self._loop.time()
+            later, soon = self._loop.call_later, self._loop.call_soon
+            self._planned = later(wait, self._begin) if wait > 0 else soon(self._begin)
+
+    def forget(self, lane: Lane) -> None:
+        """Do not wait for a lane any more."""
+        if (pause := self._pauses.pop(lane, None)) is not None:
+            pause.cancel()
+
+    def close(self) -> None:
+        """Send nothing any more."""
+        self._closed = True
+        self._marked.clear()
+        for handle in (self._planned, *self._pauses.values()):
+            if handle is not None:
+                handle.cancel()
+        self._planned = None
+        self._pauses.clear()
+
+    def _begin(self) -> None:
+        self._last = self._loop.time()
+        self._turn(len(self._marked))
+
+    def _turn(self, left: int) -> None:
+        """Empty some of the lanes of this round; the others come when the loop has turned."""
+        now = self._loop.time()
+        for _ in range(min(left, TURN)):
+            if not self._marked:  # closed by whoever was told just now
+                break
+            lane = self._marked.popleft()
+            if now < lane.next_at:
+                self._pauses[lane] = self._loop.call_at(lane.next_at, self._resume, lane)
+                continue
+            if lane.interval:
+                lane.next_at = now + lane.interval
+            try:
+                self._take(lane)
+            except Exception:
+                # One that cannot be told must not keep the others from it.
+                log.exception("a listener could not be sent what waits")
+        left = max(0, left - TURN)
+        if self._closed:
+            self._planned = None
+        elif left:
+            self._planned = self._loop.call_soon(self._turn, left)
+        elif self._marked:
+            self._planned = self._loop.call_later(ROUND, self._begin)
+        else:
+            self._planned = None
+
+    def _resume(self, lane: Lane) -> None:
+        self._pauses.pop(lane, None)
+        self.mark(lane)

@@ -1,0 +1,142 @@
+"""A trial: listeners on a server, faults at random, and the judgement of everything heard."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from random import Random
+
+from support.streams.house import House, Server
+from support.streams.judge import Item, judged
+from support.streams.listener import Listener
+from support.streams.market import SYMBOLS, number_at
+
+SETTLING = 8.0
+"""Seconds after the market's end within which everybody must know it."""
+UNDISTURBED = 4.0
+"""Seconds before the market's end in which nothing breaks any more."""
+Fault = Callable[["Stage"], Awaitable[None]]
+
+
+@dataclass
+class Stage:
+    """What faults act upon."""
+
+    house: House
+    edge: Server
+    """The server that the listeners listen to."""
+    listeners: Sequence[Listener]
+    random: Random
+    sources: Sequence[str] = ("first", "second")
+
+    async def for_a_while(self, longest: float = 4.0) -> None:
+        """Let a fault last."""
+        await asyncio.sleep(self.random.uniform(0.3, longest))
+
+
+async def worker_killed(stage: Stage) -> None:
+    """A source's process dies."""
+    stage.house.kill_worker(stage.random.choice(stage.sources))
+
+
+async def source_silent(stage: Stage) -> None:
+    """A source pushes nothing for a while, and looks healthy."""
+    with stage.house.ailing(stage.random.choice(stage.sources), "silent"):
+        await stage.for_a_while()
+
+
+async def source_broken(stage: Stage) -> None:
+    """A source pushes nothing and refuses everything for a while."""
+    with stage.house.ailing(stage.random.choice(stage.sources), "broken"):
+        await stage.for_a_while()
+
+
+async def listener_lost(stage: Stage) -> None:
+    """A listener's connection breaks."""
+    stage.random.choice(list(stage.listeners)).drop()
+
+
+async def edge_killed(stage: Stage) -> None:
+    """The server dies, and another one comes up in its place."""
+    await asyncio.to_thread(stage.edge.kill)
+    await asyncio.to_thread(stage.edge.start)
+
+
+async def edge_restarted(stage: Stage) -> None:
+    """The server is ended as operators do, and started again."""
+    await asyncio.to_thread(stage.edge.stop)
+    await asyncio.to_thread(stage.edge.start)
+
+
+GENTLE: tuple[Fault, ...] = (worker_killed, source_silent, source_broken, listener_lost)
+ROUGH: tuple[Fault, ...] = (*GENTLE, edge_killed, edge_restarted)
+FAULTS: dict[str, Fault] = {fault.__name__: fault for fault in ROUGH}
+
+
+@dataclass
+class Verdict:
+    """What came of a trial."""
+
+    wrong: list[str] = field(default_factory=list[str])
+    faults: Counter[str] = field(default_factory=Counter[str])
+    events: Counter[str] = field(default_factory=Counter[str])
+    pushed: int = 0
+    closes: Counter[str] = field(default_factory=Counter[str])
+
+
+async def trial(
+    house: House, edge: Server, faults: Sequence[Fault], *, seed: int, pause: float = 0.8
+) -> Verdict:
+    """Listen until the market has ended, while faults happen one after another."""
+    listeners = crowd(edge.port)
+    stage = Stage(house, edge, listeners, Random(seed))
+    verdict = Verdict()
+    running = [asyncio.ensure_future(one.run()) for one in listeners]
+    try:
+        await asyncio.sleep(1.0)
+        while time.time() < house.ends - UNDISTURBED:
+            fault = stage.random.choice(list(faults))
+            verdict.faults[fault.__name__] += 1
+            await fault(stage)
+            await asyncio.sleep(stage.random.uniform(0, 2 * pause))
+        await asyncio.sleep(max(0.0, house.ends + SETTLING - time.time()))
+    finally:
+        for task in running:
+            task.cancel()
+        for task in running:
+            with suppress(asyncio.CancelledError):
+                await task
+    return concluded(house, listeners, verdict)
+
+
+def crowd(port: int) -> list[Listener]:
+    """Listeners of every kind: in both forms, at once and at a pace."""
+    half = len(SYMBOLS) // 2
+    return [
+        Listener(port, SYMBOLS),
+        Listener(port, SYMBOLS[:half], interval_ms=250),
+        Listener(port, SYMBOLS[half:], binary=True),
+    ]
+
+
+def concluded(house: House, listeners: Sequence[Listener], verdict: Verdict) -> Verdict:
+    """The judgement."""
+    pushed = house.pushed()
+    verdict.pushed = sum(len(numbers) for own in pushed.values() for numbers in own.values())
+    for place, listener in enumerate(listeners):
+        verdict.closes.update(str(code) for code in listener.closes)
+        verdict.wrong += [f"listener {place}: {odd}" for odd in listener.odd]
+        for symbol, events in listener.heard.items():
+            final = number_at(symbol, house.began, house.ends, house.ends)
+            found = judged(events, pushed.get(symbol, {}), final)
+            verdict.wrong += [f"listener {place}, {symbol}: {one}" for one in found]
+            verdict.events.update(
+                event.kind if isinstance(event, Item) else type(event).__name__ for event in events
+            )
+    for server in house.servers.values():
+        verdict.wrong += [f"{server.name}: {line}" for line in server.complaints()]
+    return verdict

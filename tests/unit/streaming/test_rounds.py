@@ -1,0 +1,199 @@
+"""What waits goes out soon, at the listener's pace, and nobody keeps it from the others."""
+
+import asyncio
+from itertools import pairwise
+
+import pytest
+
+from argus_core.streaming import rounds as rounds_module
+from argus_core.streaming.lanes import Lane
+from argus_core.streaming.rounds import ROUND, TURN, Rounds
+
+
+class Loop:
+    """An event loop whose time a test moves."""
+
+    def __init__(self):
+        self.now = 100.0
+        self.due = []
+        self.number = 0
+
+    def time(self):
+        return self.now
+
+    def call_soon(self, act, *arguments):
+        return self.call_at(self.now, act, *arguments)
+
+    def call_later(self, seconds, act, *arguments):
+        return self.call_at(self.now + seconds, act, *arguments)
+
+    def call_at(self, at, act, *arguments):
+        self.number += 1
+        handle = Handle(at, self.number, act, arguments)
+        self.due.append(handle)
+        return handle
+
+    def run(self, seconds=0.0):
+        """Let time pass; what is due is done in order."""
+        end = self.now + seconds
+        while due := [one for one in self.due if one.at <= end + 1e-9]:
+            first = min(due, key=lambda one: (one.at, one.number))
+            self.due.remove(first)
+            self.now = max(self.now, first.at)
+            if not first.cancelled:
+                first.act(*first.arguments)
+        self.now = end
+
+    @property
+    def waiting(self):
+        return [one for one in self.due if not one.cancelled]
+
+
+class Handle:
+    def __init__(self, at, number, act, arguments):
+        self.at, self.number, self.act, self.arguments = at, number, act, arguments
+        self.cancelled = False
+
+    def cancel(self):
+        self.cancelled = True
+
+
+class Listener:
+    def __init__(self, rounds, interval=0.0):
+        self.lane = Lane(self, interval)
+        self.rounds = rounds
+        self.sent = []
+
+    def ready(self, lane):
+        self.rounds.mark(lane)
+
+    def say(self, what):
+        self.lane.conflated("key", what)
+
+
+class Hall:
+    def __init__(self, loop):
+        self.loop = loop
+        self.rounds = Rounds(loop, self.take)
+        self.fails = set()
+
+    def take(self, lane):
+        batch = lane.taken()
+        if lane in self.fails:
+            raise OSError("this one's socket is gone")
+        if batch is not None:
+            lane.listener.sent.append((self.loop.now, batch.latest["key"]))
+
+    def listener(self, interval=0.0):
+        return Listener(self.rounds, interval)
+
+
+@pytest.fixture
+def loop():
+    return Loop()
+
+
+@pytest.fixture
+def hall(loop):
+    return Hall(loop)
+
+
+def test_the_first_thing_said_goes_out_at_once(hall, loop):
+    one = hall.listener()
+    one.say(1)
+    loop.run()
+    assert one.sent == [(100.0, 1)]
+
+
+def test_what_is_said_within_a_round_goes_out_together(hall, loop):
+    one = hall.listener()
+    one.say(1)
+    loop.run()
+    for what in range(2, 9):
+        one.say(what)
+    loop.run(ROUND)
+    assert [what for _, what in one.sent] == [1, 8]
+    assert one.sent[1][0] == pytest.approx(100.0 + ROUND)
+
+
+def test_many_are_served_in_turns_and_the_loop_turns_to_others_in_between(hall, loop):
+    everybody = [hall.listener() for _ in range(2 * TURN + 5)]
+    for one in everybody:
+        one.say(1)
+    others = []
+    loop.call_soon(lambda: others.append(sum(bool(one.sent) for one in everybody)))
+    loop.run()
+    assert others == [TURN]
+    assert all(len(one.sent) == 1 for one in everybody)
+
+
+def test_a_pace_is_kept(hall, loop):
+    slow, fast = hall.listener(interval=1.0), hall.listener()
+    for what in range(100):
+        slow.say(what)
+        fast.say(what)
+        loop.run(0.05)
+    times = [at for at, _ in slow.sent]
+    assert all(later - earlier >= 1.0 for earlier, later in pairwise(times))
+    assert len(times) == 6
+    assert len(fast.sent) == 100
+    loop.run(1.1)
+    assert slow.sent[-1][1] == 99  # the last thing said is never left over
+
+
+def test_one_who_cannot_be_sent_anything_does_not_keep_it_from_the_others(hall, loop):
+    broken, good = hall.listener(), hall.listener()
+    hall.fails.add(broken.lane)
+    for what in range(3):
+        broken.say(what)
+        good.say(what)
+        loop.run(ROUND)
+    assert [what for _, what in good.sent] == [0, 1, 2]
+
+
+def test_one_who_is_forgotten_leaves_no_timer(hall, loop):
+    one = hall.listener(interval=10.0)
+    one.say(1)
+    loop.run()
+    one.say(2)
+    loop.run(ROUND)
+    assert loop.waiting
+    hall.rounds.forget(one.lane)
+    assert not loop.waiting
+
+
+def test_after_the_end_nothing_is_sent_and_no_timer_is_left(hall, loop):
+    quick, slow = hall.listener(), hall.listener(interval=10.0)
+    for one in (quick, slow):
+        one.say(1)
+    loop.run()
+    for one in (quick, slow):
+        one.say(2)
+    loop.run(0.001)
+    hall.rounds.close()
+    assert not loop.waiting
+    quick.lane.taken()
+    quick.say(3)
+    loop.run(1.0)
+    assert [what for _, what in quick.sent] == [1]
+    assert not loop.waiting
+
+
+def test_whoever_ends_it_all_amid_a_round_does_no_harm(hall, loop):
+    ears = [hall.listener() for _ in range(3)]
+    hall.take = lambda _lane: hall.rounds.close()
+    hall.rounds._take = hall.take
+    for one in ears:
+        one.say(1)
+    loop.run(1.0)
+    assert not loop.waiting
+
+
+async def test_it_runs_on_a_real_loop(monkeypatch):
+    monkeypatch.setattr(rounds_module, "ROUND", 0.001)
+    sent = asyncio.Event()
+    rounds = Rounds(asyncio.get_running_loop(), lambda _lane: sent.set())
+    one = Listener(rounds)
+    one.say(1)
+    await asyncio.wait_for(sent.wait(), 5)
+    rounds.close()
