@@ -1,14 +1,18 @@
 """Another Argus under the kit: a live server, and a way to it that can be cut."""
 
 import tempfile
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from support.agents import Afternoon, gateway, serving
 from support.faultproxy import FaultProxy
+from support.relaying import Market, installed
 
+from argus_core import Symbol
 from argus_core.model.told import Told, told_records
-from argus_core.testing import SourceConformance
+from argus_core.testing import SourceConformance, StreamConformance
 
 
 def refusal(code):
@@ -47,3 +51,47 @@ class TestRemote(SourceConformance):
             "garbage": lambda: answering(200, b"<html>welcome to the hotel</html>"),
             "empty": lambda: answering(200, nothing),
         }
+
+
+class TestRemoteStream(StreamConformance):
+    plugin = "remote"
+    clock = Afternoon()
+    symbols = ("600519.SH", "000001.SZ")
+
+    @classmethod
+    @contextmanager
+    def running(cls):
+        with (
+            tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as path,
+            pytest.MonkeyPatch.context() as patch,
+        ):
+            installed(Path(path) / "site", patch)
+            vendor = gateway(Path(path), {"vendor": {"plugin": "feeding"}}, clock=cls.clock)
+            market = Market(cls.clock, *map(Symbol, cls.symbols))
+            with serving(vendor) as agent, FaultProxy(int(agent.url.rpartition(":")[2])) as proxy:
+                proxy.market = market
+                yield proxy
+
+    def settings_for(self):
+        return {"url": self.vendor.url}
+
+    def faults(self):
+        return {"disconnect": self.vendor.refusing}
+
+    @contextmanager
+    def feed(self):
+        over = threading.Event()
+        market = self.vendor.market
+
+        def push():
+            while not over.wait(0.02):
+                for symbol in list(market.source.takers):
+                    market.push(symbol)
+
+        pushing = threading.Thread(target=push)
+        pushing.start()
+        try:
+            yield
+        finally:
+            over.set()
+            pushing.join()

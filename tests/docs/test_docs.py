@@ -20,8 +20,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#]+)(#[^)]*)?\)")
-ELSEWHERE = {"write-a-source.md", "write-the-others.md"}
-"""Pages whose snippets test_extend.py runs, each for what it shows."""
+ELSEWHERE = {"write-a-source.md", "write-the-others.md", "recordings.md"}
+"""Pages whose snippets test_extend.py and test_recordings.py run, each for what it shows."""
 
 
 def blocks(language):
