@@ -14,6 +14,7 @@ from argus_api.lifecycle import Farewell, Lifecycle
 from argus_api.load import Load
 from argus_api.middleware import Compression, Surroundings
 from argus_api.openapi import DESCRIPTION, TAGS, DescribedApp
+from argus_api.stream import Audience, Sockets
 from argus_core import __version__
 from argus_core.gateway import Gateway
 
@@ -26,12 +27,16 @@ def create_app(gateway: Gateway) -> FastAPI:
     Its ``state.lifecycle`` is for the server around it, which tells it when to drain.
     """
     life = Lifecycle()
+    audience = Audience(gateway, life)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncGenerator[None, None]:
         async with gateway:
             life.begin()
-            yield
+            try:
+                yield
+            finally:
+                await audience.aclose()
 
     app = DescribedApp(
         title="Argus",
@@ -47,11 +52,13 @@ def create_app(gateway: Gateway) -> FastAPI:
     )
     app.state.gateway = gateway
     app.state.lifecycle = life
+    app.state.audience = audience
     # The last one added is the outermost.
     app.add_middleware(Compression)
     app.add_middleware(Load, gateway=gateway)
     app.add_middleware(Surroundings, clock=gateway.clock)
     app.add_middleware(Farewell, lifecycle=life)
+    app.add_middleware(Sockets, audience=audience, lifecycle=life)
     add_error_handlers(app)
     add_docs(app)
     app.include_router(v1.router)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pydantic import SecretStr
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 
 from argus_api.terms import gateway_of
 from argus_core import BadCredentials, BadParameter, Presented, Principal
@@ -54,7 +54,7 @@ async def operates(request: Request) -> None:
 
 async def asker_of(request: Request) -> Principal:
     """Who asks, whatever they may do; raises as :func:`reads_data` does for who is nobody."""
-    _refuse_keys_in_url(request)
+    refuse_keys_in_url(request)
     return await _principal(request)
 
 
@@ -67,10 +67,10 @@ async def _has(scope: str, request: Request) -> None:
 
 async def _principal(request: Request) -> Principal:
     """Who asks. Only who shows nothing learns more from a refusal: where to put a key."""
-    vouched: Principal | None = request.scope.get(VOUCHED)
+    vouched = vouched_for(request)
     if vouched is not None:
         return vouched
-    presented = _presented(request)
+    presented = presented_of(request)
     try:
         return await gateway_of(request).authenticate(presented)
     except BadCredentials:
@@ -79,7 +79,14 @@ async def _principal(request: Request) -> Principal:
         raise
 
 
-def _presented(request: Request) -> Presented:
+def vouched_for(request: HTTPConnection) -> Principal | None:
+    """Who asks, where another process has judged that already."""
+    vouched: Principal | None = request.scope.get(VOUCHED)
+    return vouched
+
+
+def presented_of(request: HTTPConnection) -> Presented:
+    """What the headers of a request or of a handshake show."""
     api_key = request.headers.get("x-api-key")
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     bearer = token.strip() if scheme.lower() == "bearer" else ""
@@ -90,7 +97,8 @@ def _presented(request: Request) -> Presented:
     )
 
 
-def _refuse_keys_in_url(request: Request) -> None:
+def refuse_keys_in_url(request: HTTPConnection) -> None:
+    """Raise :class:`BadParameter` for a key in the URL, where logs and proxies would keep it."""
     for name in request.query_params:
         if name.lower() in _IN_URLS:
             raise BadParameter(

@@ -1,14 +1,19 @@
-"""The interactive documentation, which works without internet: every asset is shipped."""
+"""The documentation, which works without internet: every asset is shipped."""
 
 from __future__ import annotations
 
 from importlib.resources import files
+from typing import cast
 
 from fastapi import FastAPI
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from starlette.requests import Request
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
+
+from argus_api.envelope import JSON, encoded
+from argus_api.stream import Audience
+from argus_api.stream.asyncapi import document
 
 ASSETS = "/docs-assets"
 
@@ -22,10 +27,11 @@ _HEADERS = {
 
 
 def add_docs(app: FastAPI) -> None:
-    """Serve Swagger UI at /docs and ReDoc at /redoc."""
+    """Serve Swagger UI at /docs, ReDoc at /redoc, and what AsyncAPI says at /asyncapi.json."""
     app.mount(ASSETS, StaticFiles(directory=str(files("fastapi_offline") / "static")))
     app.add_api_route("/docs", _swagger, include_in_schema=False)
     app.add_api_route("/redoc", _redoc, include_in_schema=False)
+    app.add_api_route("/asyncapi.json", _asyncapi, include_in_schema=False)
 
 
 async def _swagger(request: Request) -> HTMLResponse:
@@ -52,6 +58,14 @@ async def _redoc(request: Request) -> HTMLResponse:
         with_google_fonts=False,
     )
     return HTMLResponse(page.body, headers=_HEADERS)
+
+
+async def _asyncapi(request: Request) -> Response:
+    secure = request.url.scheme == "https"
+    audience = cast("Audience", request.app.state.audience)
+    told = document(audience, host=request.url.netloc, secure=secure, root=_root(request))
+    # It names the host that the client asked for: nobody else shall get it from a cache.
+    return Response(encoded(told), headers={"Cache-Control": "no-store"}, media_type=JSON)
 
 
 def _root(request: Request) -> str:

@@ -25,8 +25,9 @@ SHARES: Mapping[Priority, float] = MappingProxyType(
 
 _ALLOWED = {str(priority.name).lower(): priority for priority in Priority}
 _V1 = "/api/v1/"
+_STREAM = "/api/v1/market_data/stream"
 _DATA = ("/api/v1/market_data/", "/api/v1/datasets/")
-_ABOUT = ("/health", "/docs", "/redoc", "/openapi.json", "/metrics")
+_ABOUT = ("/health", "/docs", "/redoc", "/openapi.json", "/asyncapi.json", "/metrics")
 
 
 class Load:
@@ -80,7 +81,12 @@ class Load:
 
 
 def _asks_for_data(path: str) -> bool:
-    """True for both dialects' data, false for health, documentation and management."""
+    """True for both dialects' data, false for health, documentation and management.
+
+    An event stream lasts and costs next to nothing meanwhile: the audience counts those.
+    """
+    if path == _STREAM:
+        return False
     return path.startswith(_DATA) if path.startswith(_V1) else not path.startswith(_ABOUT)
 
 

@@ -38,6 +38,12 @@ is labelled by its end. Ranges include both bounds; a bound without a time is a 
 **Simulated data.** A server with the demo source invents its prices. Each such answer says so:
 `meta.simulated` is true and so is the header `X-Argus-Simulated`. Never trade on these.
 
+**Replayed data.** A server may play a recorded day. Each such answer carries `meta.replay` and the
+header `X-Argus-Replay`, with the day and how fast it is played. Never trade on these either.
+
+**Live updates.** `/ws/market_data` and `/api/v1/market_data/stream`; their messages are described
+in [asyncapi.json](asyncapi.json).
+
 Errors are `{success, error: {code, message, details}, timestamp}` on every path.
 """
 
@@ -132,6 +138,11 @@ ANSWER_HEADERS: Mapping[str, Any] = {
     "X-Argus-Source": _answered("The sources of the data, separated by commas.", "string", "demo"),
     "X-Argus-Attempts": _answered("Calls to sources that this answer cost.", "integer", 1),
     "X-Argus-Simulated": _answered("Whether any value is invented.", "boolean", example=False),
+    "X-Argus-Replay": _answered(
+        "The recorded day that is played, and how fast; absent where data are live.",
+        "string",
+        "2023-02-01; speed=10",
+    ),
     "X-Argus-Stale": _answered("Whether any value is older than it should be.", "boolean"),
     "Cache-Status": _answered("What the caches did (RFC 9211).", "string", "argus-l1; hit; ttl=2"),
     "Age": _answered("Seconds since the oldest value was fetched.", "integer", 0),
@@ -188,6 +199,16 @@ def plain_responses(
         binary = {"schema": {"type": "string", "format": "binary"}}
         answered["content"] = dict.fromkeys(media_types, binary)
     return {200: answered, **_failures(*failing)}
+
+
+def event_responses(media_type: str, *failing: int) -> dict[int | str, dict[str, Any]]:
+    """The ``responses`` of a route that answers with events for as long as it is listened to."""
+    told = {
+        "description": "Events, each a line `event: TYPE` and a line `data: JSON`.",
+        "content": {media_type: {"schema": {"type": "string"}}},
+        "headers": _headers("X-Request-ID"),
+    }
+    return {200: told, **_failures(*failing)}
 
 
 def _failures(*failing: int) -> dict[int | str, dict[str, Any]]:

@@ -21,7 +21,7 @@ def headers_of(answer: Answer[Any], ask: Ask, now: datetime, *, caching: bool) -
 
     ``caching`` says whether there is any cache that could have kept what was fetched.
     """
-    return {
+    headers = {
         "X-Argus-Source": ", ".join(_header_text(source) for source in answer.sources),
         "X-Argus-Attempts": str(answer.attempts),
         "X-Argus-Simulated": _flag(answer.simulated),
@@ -30,6 +30,10 @@ def headers_of(answer: Answer[Any], ask: Ask, now: datetime, *, caching: bool) -
         "Cache-Control": "private, no-cache",
         "Age": str(max(0, int(age_of(answer, now)))),
     }
+    if (replay := answer.replay) is not None:
+        day, speed = (_header_text(str(replay.get(name, "?"))) for name in ("day", "speed"))
+        headers["X-Argus-Replay"] = f"{day}; speed={speed}"
+    return headers
 
 
 def meta_of(
@@ -50,6 +54,8 @@ def meta_of(
     if answer.reason is not None:
         meta["reason"] = answer.reason
     meta["simulated"] = answer.simulated
+    if answer.replay is not None:
+        meta["replay"] = answer.replay
     if answer.cached or answer.stale:
         meta["age"] = round(age_of(answer, now), 3)
     if answer.stale and len(answer.provenance) > 1:

@@ -46,6 +46,11 @@ class Meta(BaseModel):
         None, description="Why a value is stale; `offline` if none is asked."
     )
     simulated: bool
+    replay: dict[str, Any] | None = Field(
+        None,
+        description="The recorded day that is played and how fast; absent where data are live.",
+        examples=[{"day": "2023-02-01", "speed": 10}],
+    )
     age: float | None = Field(None, description="Seconds in the cache.")
     stale_keys: list[str] | None = None
     adjust: dict[str, Any] | None = None

@@ -14,6 +14,7 @@ from argus_cli.keys import keys
 from argus_cli.plugin import plugin
 from argus_cli.plugins import plugins
 from argus_cli.reconcile import reconcile
+from argus_cli.record import record
 from argus_cli.reload import reload
 from argus_cli.serve import serve
 
@@ -30,6 +31,7 @@ app.command()(demo)
 app.command()(check)
 app.command()(plugins)
 app.command()(reconcile)
+app.command()(record)
 app.command()(reload)
 app.add_typer(cache)
 app.add_typer(history)

@@ -13,6 +13,8 @@ import typer
 import uvicorn
 
 from argus_api import create_app
+from argus_api.stream import SERVER
+from argus_cli.descriptors import raise_limit
 from argus_cli.gentle import GentleServer
 from argus_cli.listening import bound, url_of
 from argus_cli.logs import configuration
@@ -29,6 +31,7 @@ def run(gateway: Gateway, *, access_log: bool = False, ready: Ready | None = Non
     ``ready`` is called with the base URL once requests are answered. Raises
     :class:`ConfigError` if the address cannot be had or a source cannot start.
     """
+    raise_limit()
     table = gateway.config.server
     listener = bound(table.host, table.port)
     url = url_of(table.host, listener.getsockname()[1])
@@ -48,6 +51,7 @@ def run(gateway: Gateway, *, access_log: bool = False, ready: Ready | None = Non
         server_header=False,
         access_log=access_log,
         timeout_keep_alive=5,
+        **SERVER,
         log_config=configuration(gateway.redactor, access_log=access_log),
     )
     server = GentleServer(

@@ -15,6 +15,8 @@ from argus_api.v1 import (
     reference,
     revisions,
     routes,
+    stream,
+    subscriptions,
 )
 
 _data = APIRouter(
@@ -23,6 +25,7 @@ _data = APIRouter(
 _data.include_router(quotes.router)
 _data.include_router(history.router)
 _data.include_router(reference.router)
+_data.include_router(stream.router)
 
 router = APIRouter()
 router.include_router(_data)
@@ -32,5 +35,6 @@ router.include_router(revisions.router)
 router.include_router(cache.router)
 router.include_router(pools.router)
 router.include_router(routes.router)
+router.include_router(subscriptions.router)
 
 __all__ = ["router"]

@@ -130,6 +130,7 @@ def _origin(provenance: Provenance, age: float, inner: Collection[str]) -> Origi
         reason=provenance.reason,
         simulated=provenance.simulated,
         resolution=provenance.resolution,
+        replay=provenance.replay,
     )
 
 

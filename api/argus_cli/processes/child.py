@@ -14,6 +14,8 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
+from argus_api.stream import SERVER
+from argus_cli.descriptors import raise_limit
 from argus_cli.gentle import GentleServer
 from argus_cli.logs import configuration
 from argus_cli.processes.agent import Agent
@@ -75,6 +77,7 @@ def main() -> None:
 
 
 def _run(part: Part, start: Start, line: Line) -> None:
+    raise_limit()
     table = part.gateway.config.server
     config = uvicorn.Config(
         part.served,
@@ -82,6 +85,7 @@ def _run(part: Part, start: Start, line: Line) -> None:
         server_header=False,
         access_log=start.access_log,
         timeout_keep_alive=5 if start.role != AGENT else 75,
+        **SERVER,
         # One connection a turn, so that edges which share a socket share the connections too.
         backlog=1,
         # On Windows a shared socket cannot be in two completion ports; uvicorn's way to ask for a

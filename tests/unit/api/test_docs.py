@@ -70,7 +70,7 @@ async def test_headers_are_described_once_and_referred_to(api):
     schema = (await api.get("/openapi.json")).json()
     components = schema["components"]["headers"]
     promised = {"X-Request-ID", "X-Argus-Source", "X-Argus-Attempts", "X-Argus-Simulated"}
-    promised |= {"X-Argus-Stale", "Cache-Status", "Age", "ETag"}
+    promised |= {"X-Argus-Replay", "X-Argus-Stale", "Cache-Status", "Age", "ETag"}
     assert set(components) == promised | {"Retry-After"}
     assert all(header["description"] for header in components.values())
     for path, methods in schema["paths"].items():

@@ -1,0 +1,186 @@
+"""Everybody who listens: the connections of one process, and what is done about them in time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from random import Random
+from typing import Any, cast
+
+from argus_api.auth import DATA
+from argus_api.lifecycle import Lifecycle
+from argus_api.stream.codes import NOT_ALLOWED, RESTARTS
+from argus_api.stream.connection import Connection, Dialect
+from argus_api.stream.modern import JSON_PROTOCOL, MSGPACK_PROTOCOL, Modern
+from argus_api.stream.plain import Plain
+from argus_api.stream.protocol import LARGEST
+from argus_api.stream.relay import Relay
+from argus_api.wire import instant
+from argus_core import BadCredentials, Presented
+from argus_core.extend.pushes import PUSH_PROTOCOL
+from argus_core.gateway import Gateway
+from argus_core.streaming.desk import Streaming
+from argus_core.streaming.lanes import Lane
+from argus_core.streaming.rounds import Rounds
+from argus_core.streaming.topics import Notice
+
+LOOK = 1.0
+"""Seconds between two looks at the connections."""
+HEARTBEAT = 15.0
+"""Seconds of silence after which a listener is told that there is nothing to tell."""
+RIGHTS = 5.0
+"""Seconds between two looks whether keys are still valid."""
+SPREAD = 5000
+"""Milliseconds over which clients are asked to come back after a restart."""
+
+
+class Audience:
+    """The connections of this process, and the dialects that they speak."""
+
+    def __init__(self, gateway: Gateway, lifecycle: Lifecycle) -> None:
+        self.gateway = gateway
+        self._lifecycle = lifecycle
+        self.connections: dict[Connection, Presented | None] = {}
+        """Each with the credentials that its rights hang on; None where somebody vouched."""
+        self.messages = 0
+        """Messages to connections that are gone."""
+        self.accepted = 0
+        self.refused = 0
+        self.began = time.monotonic()
+        self.dialects: Mapping[str, Dialect] = self._dialects()
+        self._rounds: Rounds | None = None
+        self._watching: asyncio.Task[None] | None = None
+        self._random = Random()
+
+    @property
+    def streaming(self) -> Streaming:
+        """The core's side of it."""
+        return self.gateway.streaming
+
+    @property
+    def rounds(self) -> Rounds:
+        """The rounds in which everybody is told things."""
+        if self._rounds is None:
+            self._rounds = Rounds(asyncio.get_running_loop(), _taken)
+        return self._rounds
+
+    @property
+    def crowded(self) -> bool:
+        """True if no further connection is taken."""
+        return len(self.connections) >= self.streaming.table.max_connections
+
+    def enter(self, connection: Connection, presented: Presented | None) -> None:
+        """Count a connection in."""
+        self.connections[connection] = presented
+        self.accepted += 1
+        if self._watching is None or self._watching.done():
+            self._watching = asyncio.get_running_loop().create_task(self._watch())
+
+    def leave(self, connection: Connection) -> None:
+        """Count a connection out; it is told nothing any more."""
+        self.connections.pop(connection, None)
+        self.streaming.hub.leave(connection)
+        connection.close()
+        self.messages += connection.sent
+
+    def farewell(self, connection: Connection) -> None:
+        """Tell a connection that this process ends, and when to come again."""
+        told = {
+            "reason": "the server restarts",
+            "reconnect_after_ms": self._random.randrange(SPREAD),
+        }
+        connection.notice(Notice("shutdown", (), told))
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """What each client may do, and how long it hears nothing at most."""
+        table = self.streaming.table
+        return {
+            "symbols": table.max_symbols,
+            "messages_per_minute": table.max_messages,
+            "message_bytes": LARGEST,
+            "heartbeat_seconds": HEARTBEAT,
+        }
+
+    def stats(self) -> dict[str, Any]:
+        """The figures of the ``get_stats`` message."""
+        hub = self.streaming.hub
+        own = self.connections
+        return {
+            "total_connections": len(own),
+            "total_subscriptions": hub.subscriptions,
+            "messages_sent": self.messages + sum(one.sent for one in own),
+            "uptime_seconds": int(time.monotonic() - self.began),
+            "updates": hub.updates,
+            "conflated": sum(one.skipped for one in own),
+            "lost": sum(one.lost for one in own),
+            "symbols": len(self.streaming.supplier.lines),
+        }
+
+    async def aclose(self) -> None:
+        """End the watching."""
+        if self._watching is not None:
+            self._watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._watching
+        if self._rounds is not None:
+            self._rounds.close()
+
+    def _dialects(self) -> dict[str, Dialect]:
+        inner = self.gateway.config.inner
+        epoch = self.streaming.hub.epoch
+        now: Callable[[], str] = lambda: instant(self.gateway.clock.now()) or ""  # noqa: E731
+        return {
+            "": Plain(inner),
+            JSON_PROTOCOL: Modern(JSON_PROTOCOL, epoch, inner, now),
+            MSGPACK_PROTOCOL: Modern(MSGPACK_PROTOCOL, epoch, inner, now),
+            PUSH_PROTOCOL: Relay(epoch, inner, self.gateway.clock),
+        }
+
+    async def _watch(self) -> None:
+        """Look after the connections as long as there are any."""
+        loop = asyncio.get_running_loop()
+        judged = loop.time()
+        while self.connections:
+            await asyncio.sleep(LOOK)
+            now = loop.time()
+            for connection in list(self.connections):
+                connection.looked_at(now, HEARTBEAT)
+                if self._lifecycle.draining:
+                    self.farewell(connection)
+                    connection.end(RESTARTS, "the server restarts")
+            if now - judged >= RIGHTS:
+                judged = now
+                await self._judge()
+
+    async def _judge(self) -> None:
+        """Close the connections whose keys are not valid any more; each key is looked at once."""
+        by_key: dict[tuple[str, str], list[Connection]] = {}
+        shown: dict[tuple[str, str], Presented] = {}
+        for connection, presented in self.connections.items():
+            if presented is not None:
+                key = _key(presented)
+                by_key.setdefault(key, []).append(connection)
+                shown[key] = presented
+        for key, own in by_key.items():
+            try:
+                principal = await self.gateway.authenticate(shown[key])
+                good = DATA in principal.scopes
+            except BadCredentials:
+                good = False
+            for connection in () if good else own:
+                connection.end(NOT_ALLOWED, "the key is not valid any more")
+
+
+def _key(presented: Presented) -> tuple[str, str]:
+    api_key, bearer = presented.api_key, presented.bearer
+    return (
+        "" if api_key is None else api_key.get_secret_value(),
+        "" if bearer is None else bearer.get_secret_value(),
+    )
+
+
+def _taken(lane: Lane) -> None:
+    cast("Connection", lane.listener).take(lane)  # only connections have lanes here
