@@ -49,7 +49,7 @@ class Link:
             self._headers["X-API-Key"] = settings.key.get_secret_value()
         # The transport alone: a client around it would only add what must not happen here.
         self._transport = httpx.AsyncHTTPTransport(
-            verify=self._trusted() if settings.scheme == "https" else False,
+            verify=trusted(name, settings) if settings.scheme == "https" else False,
             trust_env=False,
             uds=settings.uds,
             retries=1,  # of connecting only: nothing was sent yet
@@ -93,7 +93,7 @@ class Link:
                 f"{self._name} broke its answer off, or does not speak HTTP"
             ) from None
         except (errors.TransportError, ssl.SSLError, OSError) as error:
-            raise SourceUnavailable(f"{self._name} cannot be reached: {_cause(error)}") from None
+            raise SourceUnavailable(f"{self._name} cannot be reached: {cause(error)}") from None
         finally:
             self.busy -= 1
 
@@ -141,18 +141,20 @@ class Link:
             raise BadData(f"{self._name}'s answer was cut off")
         return bytes(body)
 
-    def _trusted(self) -> ssl.SSLContext:
-        ca = self._settings.ca
-        try:
-            return ssl.create_default_context(cafile=None if ca is None else str(ca))
-        except (OSError, ssl.SSLError) as error:
-            raise PluginError(
-                f"the certificates of {self._name} cannot be read: {type(error).__name__}",
-                fix="name a PEM file that exists as `ca`",
-            ) from None
+
+def trusted(name: str, settings: RemoteSettings) -> ssl.SSLContext:
+    """The certificates that the other one's must come from."""
+    ca = settings.ca
+    try:
+        return ssl.create_default_context(cafile=None if ca is None else str(ca))
+    except (OSError, ssl.SSLError) as error:
+        raise PluginError(
+            f"the certificates of {name} cannot be read: {type(error).__name__}",
+            fix="name a PEM file that exists as `ca`",
+        ) from None
 
 
-def _cause(error: BaseException) -> str:
+def cause(error: BaseException) -> str:
     """What went wrong, without the request that it went wrong with."""
     deep = error
     while (beneath := _beneath(deep)) is not None:

@@ -42,6 +42,11 @@ _BY_CODE: Mapping[str, type[Failure]] = {
     "TIMEOUT": SourceTimeout,
     "BAD_DATA": BadData,
 }
+_BY_STREAM_CODE: Mapping[str, type[SourceError]] = {
+    "UNAUTHORIZED": LoginFailed,
+    "FORBIDDEN": PermissionDenied,
+    "RATE_LIMIT_EXCEEDED": Throttled,
+}
 _ELSEWHERE = range(300, 400)
 _BEYOND = (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.NOT_IMPLEMENTED)
 
@@ -86,6 +91,21 @@ def refusal(name: str, response: Response) -> Failure:
     if error and status == HTTPStatus.SERVICE_UNAVAILABLE:
         return Busy(f"{name}: {_text(error)}", retry_after=retry_after(response.headers))
     return SourceUnavailable(f"{name} answers with HTTP {status}")
+
+
+def refused(name: str, code: str, message: str) -> Failure:
+    """The error that a refusal over its stream stands for."""
+    if code == "LOOP_DETECTED":
+        return NotOffered(f"{name} leads back here: {message}")
+    make = _BY_STREAM_CODE.get(code)
+    if make is not None:
+        return make(f"{name} refuses: {message}")
+    return failure(Unanswered(code=code, message=message))
+
+
+def explained(response: Response) -> bool:
+    """True if an Argus says why it refuses, and not somebody in between."""
+    return bool(_error(response))
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

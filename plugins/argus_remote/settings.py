@@ -141,13 +141,18 @@ class RemoteSettings(Settings):
         return urlsplit(self.url).hostname or ""
 
     @property
+    def port(self) -> int:
+        """The port to connect to over TCP."""
+        parts = urlsplit(self.url)
+        return parts.port or _DEFAULT_PORTS[parts.scheme]
+
+    @property
     def target(self) -> str:
         """Host and port to connect to."""
         if self.uds is not None or self.address is None:
             return self.host
-        parts = urlsplit(self.url)
         bracketed = f"[{self.address}]" if ":" in self.address else self.address
-        return f"{bracketed}:{parts.port or _DEFAULT_PORTS[parts.scheme]}"
+        return f"{bracketed}:{self.port}"
 
 
 def _split(url: str) -> SplitResult | None:

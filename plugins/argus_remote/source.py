@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -18,6 +18,9 @@ from argus_core import (
     InstrumentsQuery,
     ListingsQuery,
     MainContractsQuery,
+    NotOffered,
+    Origin,
+    Push,
     Query,
     QuotesQuery,
     Relayed,
@@ -25,6 +28,7 @@ from argus_core import (
     Source,
     SourceTimeout,
     SourceUnavailable,
+    Symbol,
     Throttled,
     TicksQuery,
     Told,
@@ -35,6 +39,7 @@ from argus_core import (
 from argus_remote import abilities, refusals
 from argus_remote.link import Link, Response
 from argus_remote.settings import RemoteSettings
+from argus_remote.stream import Stream
 
 log = logging.getLogger("argus.remote")
 
@@ -45,6 +50,7 @@ MARGIN = 0.1
 """Seconds, at most a tenth of what is left, by which it must be done before we give up."""
 KEY = "symbol"
 """The column of a table that says whose row it is."""
+_PUSHED = frozenset({"quotes", "depth"})
 _LISTS = frozenset({"quotes", "depth", "instruments", "bars", "factors", "ticks"})
 
 
@@ -67,6 +73,7 @@ class RemoteSource(Source):
         self.simulated = settings.simulated is True
         self.datasets = settings.datasets
         self._link: Link | None = None
+        self._stream: Stream | None = None
         self._health: abilities.Health | None = None
         self._learned: float | None = None
         self._ahead: float | None = None
@@ -75,6 +82,7 @@ class RemoteSource(Source):
     async def open(self) -> None:
         """Return when it was asked what it offers, be it in vain."""
         self._link = Link(self.name, self._settings)
+        self._stream = Stream(self.name, self._settings, self.clock, self._unfit)
         try:
             await self.ping()
         except (SourceUnavailable, SourceTimeout, Throttled, refusals.Busy) as error:
@@ -82,6 +90,9 @@ class RemoteSource(Source):
 
     async def close(self) -> None:
         """Drop the connections."""
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            await stream.aclose()
         link, self._link = self._link, None
         if link is not None:
             await link.aclose()
@@ -112,6 +123,8 @@ class RemoteSource(Source):
             "clock_ahead_seconds": self._ahead,
             "connections": self._link.busy if self._link is not None else 0,
             "max_connections": self._settings.max_connections,
+            "pushed_symbols": 0 if self._stream is None else len(self._stream.symbols),
+            "stream_connections": 0 if self._stream is None else self._stream.connections,
         }
 
     async def quotes(self, query: QuotesQuery) -> Any:
@@ -157,6 +170,22 @@ class RemoteSource(Source):
     async def chart_panels(self, query: ChartPanelsQuery) -> Any:
         """The panel, drawn on the screen of its client."""
         return await self._asked(query)
+
+    async def subscribe(self, symbols: tuple[Symbol, ...], push: Push) -> Collection[Symbol]:
+        """Begin to push these too, over one connection for all of them.
+
+        What the other one is itself told by its sources comes as it comes; what it asks for again
+        and again comes as often as it asks.
+        """
+        self._connected()
+        if self._stream is None or not (self.datasets is None or self.datasets & _PUSHED):
+            raise NotOffered(f"{self.name} is asked for neither quotes nor books")
+        return await self._stream.subscribe(symbols, push, current_request().via)
+
+    async def unsubscribe(self, symbols: tuple[Symbol, ...]) -> None:
+        """Push these no more."""
+        if self._stream is not None:
+            await self._stream.unsubscribe(symbols)
 
     # -- one question -------------------------------------------------------------------------
 
@@ -211,11 +240,23 @@ class RemoteSource(Source):
 
     def _refuse_other_world(self, told: Told) -> None:
         """Never let invented prices pass for live ones, or the other way round."""
-        if self.as_told:
-            return
         for key, origin in told.origins.items():
-            if origin.simulated != self.simulated:
-                raise BadData(f"{self.name} tells of {key} what {self._world(origin.simulated)}")
+            why = self._unfit(origin)
+            if why is not None:
+                raise BadData(f"{self.name} tells of {key} {why}")
+
+    def _unfit(self, origin: Origin) -> str | None:
+        """Why a value must not be passed on, if it must not."""
+        if self.as_told:
+            return None
+        if origin.simulated != self.simulated:
+            return f"what {self._world(origin.simulated)}"
+        if origin.replay is not None:
+            return (
+                "what is out of a recorded day: set "
+                f'`simulated = "as_told"` in [sources.{self.name}] if that is meant'
+            )
+        return None
 
     def _world(self, simulated: bool) -> str:  # noqa: FBT001 - it is the value itself
         now, mend = ("is", "true") if simulated else ("is not", "false")
