@@ -22,13 +22,14 @@ import os
 import statistics
 import sys
 import tempfile
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 import stream_house
-from abusers import OFFENCES
+from abusers import OFFENCES, SLOW
 from stream_house import House
 from stream_load import Population, drawn
 from stream_source import MARKET
@@ -52,6 +53,8 @@ class Outcome:
     calm: list[float] = field(default_factory=list[float])
     """The p99 in milliseconds, round by round."""
     rough: list[float] = field(default_factory=list[float])
+    waited: list[float] = field(default_factory=list[float])
+    """The share of each round in which the server's core was somebody else's, alone and among."""
     endings: dict[str, Counter[str]] = field(default_factory=dict[str, Counter[str]])
     lost: dict[str, int] = field(default_factory=dict[str, int])
     holes: int = 0
@@ -80,8 +83,23 @@ class Outcome:
         return found
 
 
-async def measured(house: House, *, connections: int, seconds: float, rounds: int, each: int):
-    """Rounds by turns, alone and among offenders."""
+class Lap:
+    """A stretch of time of a server."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._began = time.monotonic()
+        self._waited = house.waited()
+
+    def waited(self) -> float:
+        """The share of it in which the server could have run, but its core was somebody else's."""
+        return (self._house.waited() - self._waited) / (time.monotonic() - self._began)
+
+
+async def measured(
+    house: House, *, connections: int, seconds: float, rounds: int, each: int, slow: bool
+) -> Outcome:
+    """Rounds by turns, alone and among offenders, the slow ones of these only if asked for."""
     outcome = Outcome(connections, each * len(OFFENCES))
     crowd = Population(house.port)
     await crowd.join(connections, drawn(3, MARKET[:SYMBOLS], EACH), witnesses=connections // 10)
@@ -91,10 +109,13 @@ async def measured(house: House, *, connections: int, seconds: float, rounds: in
     descriptors, tasks = house.descriptors(), house.source.tell()["tasks"]
     for _ in range(rounds):
         crowd.clear()
+        lap = Lap(house)
         await asyncio.sleep(seconds)
         outcome.calm.append(crowd.tally.percentile(0.99))
-        offenders = await _offenders(house.port, seconds, each)
+        outcome.waited.append(lap.waited())
+        offenders = await _offenders(house.port, seconds, each, slow=slow)
         crowd.clear()
+        lap = Lap(house)
         while offenders.returncode is None:
             outcome.peak = max(outcome.peak, house.rss())
             try:
@@ -103,6 +124,7 @@ async def measured(house: House, *, connections: int, seconds: float, rounds: in
             except TimeoutError:
                 continue
         outcome.rough.append(crowd.tally.percentile(0.99))
+        outcome.waited.append(lap.waited())
         assert offenders.stdout is not None
         for name, endings in json.loads(await offenders.stdout.read()).items():
             outcome.endings.setdefault(name, Counter()).update(endings)
@@ -120,13 +142,17 @@ async def measured(house: House, *, connections: int, seconds: float, rounds: in
     return outcome
 
 
-async def _offenders(port: int, seconds: float, each: int) -> asyncio.subprocess.Process:
+async def _offenders(
+    port: int, seconds: float, each: int, *, slow: bool
+) -> asyncio.subprocess.Process:
+    names = [one.__name__ for one in OFFENCES if slow or one not in SLOW]
     return await asyncio.create_subprocess_exec(
         sys.executable,
         str(Path(__file__).with_name("abusers.py")),
         str(port),
         str(seconds),
         str(each),
+        *names,
         env={**os.environ, "PYTHONPATH": stream_house.search_path()},
         stdout=asyncio.subprocess.PIPE,
     )
@@ -140,7 +166,8 @@ def table(outcome: Outcome) -> str:
         f"{outcome.connections} good clients, {outcome.offenders} offenders",
         (
             f"p99 alone {_list(outcome.calm)}, among offenders {_list(outcome.rough)} ms: "
-            f"{calm:.1f} to {rough:.1f}, {rough / max(calm, 0.1):.2f}"
+            f"{calm:.1f} to {rough:.1f}, {rough / max(calm, 0.1):.2f}; the server's core was "
+            f"somebody else's for {_shares(outcome.waited)} of the time"
         ),
         (
             f"lost {outcome.lost or 'none'}, unannounced holes {outcome.holes}; memory "
@@ -155,11 +182,15 @@ def table(outcome: Outcome) -> str:
     return "\n".join(lines)
 
 
+def _shares(values: list[float]) -> str:
+    return "/".join(f"{value:.0%}" for value in values)
+
+
 def _list(values: list[float]) -> str:
     return "/".join(f"{value:.1f}" for value in values)
 
 
-def run(*, connections: int, seconds: float, rounds: int, each: int) -> Outcome:
+def run(*, connections: int, seconds: float, rounds: int, each: int, slow: bool = True) -> Outcome:
     """Start the server, measure, end it."""
     stream_house.roomy(connections + each * len(OFFENCES))
     with (
@@ -169,7 +200,14 @@ def run(*, connections: int, seconds: float, rounds: int, each: int) -> Outcome:
         asyncio.Runner(loop_factory=stream_house.quick_loop()) as runner,
     ):
         return runner.run(
-            measured(house, connections=connections, seconds=seconds, rounds=rounds, each=each)
+            measured(
+                house,
+                connections=connections,
+                seconds=seconds,
+                rounds=rounds,
+                each=each,
+                slow=slow,
+            )
         )
 
 
@@ -188,6 +226,7 @@ def main() -> int:
         seconds=2.0 if given.short else given.seconds,
         rounds=1 if given.short else given.rounds,
         each=given.each or max(1, connections // 100),
+        slow=not given.short,
     )
     print(table(outcome))
     missed = outcome.missed(fast=not given.short)

@@ -237,7 +237,7 @@ OFFENCES: dict[Callable[[Line, Random], Awaitable[Ending]], frozenset[Ending]] =
     half_open: frozenset({"open"}),
     floods_pings: frozenset({"4009"}),
     floods_pongs: frozenset({"4009"}),
-    floods_empty_messages: frozenset({"4000"}),
+    floods_empty_messages: frozenset({"4000", "4009", "cut"}),
     floods_messages: frozenset({"4009"}),
     floods_subscriptions: frozenset({"4009"}),
     sends_no_utf8: frozenset({"1007"}),
@@ -249,6 +249,8 @@ OFFENCES: dict[Callable[[Line, Random], Awaitable[Ending]], frozenset[Ending]] =
 }
 """Every offence, with the endings that are documented for it. A client that takes nothing cannot
 be told 4008: it is cut off instead, and so may be one that still sends when the server closes."""
+SLOW = frozenset({never_reads, reads_a_byte_a_second, half_open})
+"""Those that take a quarter of a minute each time."""
 
 
 async def committed(
@@ -256,10 +258,10 @@ async def committed(
 ) -> Counter[Ending]:
     """How one client's offences ended."""
     endings, random = Counter[Ending](), Random(seed)
-    slow = offence in (never_reads, reads_a_byte_a_second)
+    narrow = offence in SLOW
     while time.monotonic() < ends:
         try:
-            line = await opened(port, narrow=slow, shake=offence is not half_open)
+            line = await opened(port, narrow=narrow, shake=offence is not half_open)
             with line.sock:
                 endings[await offence(line, random)] += 1
         except OSError as error:

@@ -18,6 +18,8 @@ from stream_source import MARKET
 from stream_wire import Flooded, Rate, Tally, Wire, Witness, connected
 from websockets.asyncio.client import connect
 
+TICK = 0.01
+"""Seconds by which systems count processor time."""
 PERIOD = 3.0
 """Seconds in which each share has news once: the cadence of the exchanges' snapshots."""
 AT_ONCE = 64
@@ -206,7 +208,7 @@ class Flow:
 async def flooded(house: House, *, connections: int, symbols: int, seconds: float) -> Flow:
     """Argus with something new for everybody whenever it has sent what was new before."""
     async with _crowd(house.port, connections, MARKET[:symbols]) as (rate, lost):
-        while house.source.tell()["subscribed"] != symbols:
+        while house.source.tell()["subscribed"] != symbols:  # noqa: ASYNC110 - another process
             await asyncio.sleep(0.1)  # those of clients that have just left are still pushed
         house.source.play(TRIAL, 1)
         await asyncio.sleep(_SETTLE)
@@ -235,7 +237,7 @@ async def _flow(house: House, rate: Rate, lasting: Awaitable[None]) -> Flow:
     rate.clear()
     spent, began = house.cpu(), time.monotonic()
     await lasting
-    took, cpu = time.monotonic() - began, house.cpu() - spent
+    took, cpu = time.monotonic() - began, max(house.cpu() - spent, TICK)
     return Flow(rate.frames / cpu, rate.updates / cpu, rate.frames / took, cpu / took, rate.sample)
 
 

@@ -156,7 +156,10 @@ class Supplier:
         while True:
             await self._changed.wait()
             await asyncio.sleep(GATHERING)
-            self.arrange()
+            try:
+                self.arrange()
+            except Exception:
+                log.exception("symbols could not be given to those who bring them")
 
     def arrange(self) -> None:
         """Give each line that has no leg the best one that it may have."""

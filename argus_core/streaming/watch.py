@@ -71,11 +71,11 @@ class Watch:
         suspects = self._suspects()
         if not suspects:
             return
+        asked = self._clock.monotonic()
         found, failed = await self._heard(suspects)
         broken: dict[str, list[Line]] = {}
-        began = self._clock.monotonic() - LOOK
         for line in suspects:
-            if line.leg is None or line.leg.mode != "push" or line.heard > began:
+            if line.leg is None or line.leg.mode != "push" or line.heard >= asked:
                 continue  # it spoke meanwhile, or another leg has taken over
             why = self._judged(line, found.get(line.symbol), failed=line in failed)
             if why is not None:
@@ -97,7 +97,8 @@ class Watch:
                 continue
             silent, limit = now - line.heard, self._silence * line.patience
             unsure = line.suspect is not None and now - line.suspect > CATCHING_UP
-            if not unsure and silent <= limit / 2:
+            # One that missed something is asked about again when it had the time to go on.
+            if not unsure and (line.missed or silent <= limit / 2):
                 continue
             if not moving(line.symbol, leg.now(self._clock)):
                 # Silence begins to count when the market moves again.

@@ -268,8 +268,8 @@ class Stream:
             while True:
                 async with asyncio.timeout(self._silence):
                     data = await socket.recv(decode=False)
-                self._heard.alive()
                 strays = self._take(read_push_frame(data))
+                self._heard.alive()
                 if strays:
                     await self._end(socket, strays)
                 await asyncio.sleep(0)  # however much there is, others have their turn

@@ -19,7 +19,7 @@ from argus_api.vouched import Guarded
 from argus_auth.key_store import KeyStore
 from argus_cli.processes.derived import edge_config
 from argus_cli.processes.words import Door
-from argus_core import NotOffered, Symbol, Trade
+from argus_core import LoginFailed, NotOffered, PermissionDenied, Symbol, Trade
 from argus_core.config import Config
 from argus_core.gateway import Gateway
 from argus_core.model.codec import as_of
@@ -346,6 +346,26 @@ async def test_a_key_that_is_revoked_ends_the_stream_and_is_told(tmp_path, clock
             clock.advance(60)
             await until(lambda: ear.told("gap"))
             assert "refuses the key" in ear.told("gap")[0]["reason"]
+
+
+async def test_who_may_not_listen_is_told_so_in_the_handshake(tmp_path, clock):
+    auth = {"auth": {"plugins": ["api_key"]}}
+    async with agent(tmp_path, clock, **auth) as there:
+        keys = KeyStore(there.gateway.config.server.data_dir / "keys.json", clock)
+        _, operator = keys.create("operator", ["manage"])
+        for key, cls in (
+            (operator, PermissionDenied),
+            ("argus_wrong", LoginFailed),
+            (None, LoginFailed),
+        ):
+            settings = RemoteSettings(url=there.url, key=key)
+            with pytest.raises(cls):
+                await Stream("agent", settings, clock, lambda _: None).subscribe((A,), print, ())
+        assert not there.gateway.streaming.supplier.lines
+    async with agent(tmp_path, clock, wrapped=lambda app: Guarded(app, "the-door")) as there:
+        stream = Stream("agent", RemoteSettings(url=there.url), clock, lambda _: None)
+        with pytest.raises(LoginFailed):
+            await stream.subscribe((A,), print, ())
 
 
 class Older:

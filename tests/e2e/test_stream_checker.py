@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.streams.house import house
 from support.streams.judge import Item, Joined, Told, judged
-from support.streams.trial import GENTLE, ROUGH, trial
+from support.streams.trial import BEHIND, GENTLE, ROUGH, trial
 
 EPOCH = "one"
 
@@ -109,12 +109,21 @@ def test_another_epoch_begins_with_a_snapshot():
 # -- the server ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("faults", "seconds"), [(GENTLE, 24.0), (ROUGH, 24.0)])
-def test_under_faults_nobody_is_lied_to(tmp_path, faults, seconds):
-    with house(tmp_path, seconds) as built:
-        edge = built.server("edge", built.sources("first", "second"))
-        verdict = asyncio.run(trial(built, edge, faults, seed=len(faults)))
+def sure(verdict):
     assert not verdict.wrong, "\n".join([*verdict.wrong[:20], str(verdict.faults)])
     assert verdict.faults.total() > 2
-    assert verdict.events["update"] > 500
-    assert verdict.pushed > 500
+    assert verdict.events["update"] > 300
+    assert verdict.pushed > 300
+
+
+@pytest.mark.parametrize(("faults", "seconds"), [(GENTLE, 15.0), (ROUGH, 20.0)])
+def test_under_faults_nobody_is_lied_to(tmp_path, faults, seconds):
+    with house(tmp_path, seconds) as built:
+        built.alone()
+        sure(asyncio.run(trial(built, faults, seed=len(faults))))
+
+
+def test_behind_another_gateway_nobody_is_lied_to_either(tmp_path):
+    with house(tmp_path, 25.0) as built:
+        built.behind()
+        sure(asyncio.run(trial(built, BEHIND, seed=1)))

@@ -210,6 +210,37 @@ def test_the_javascript_client_in_node(server):
     assert notes == []
 
 
+HOLES = """
+const { Listener } = await import(process.env.CLIENT);
+const notes = [];
+const listener = new Listener("", ["A"], { onItem: () => {}, onNote: (note) => notes.push(note) });
+const take = (type, seq, more = {}) =>
+  listener.take({ type, channel: "quotes", data: [{ symbol: "A", seq }], ...more });
+take("snapshot", 5);
+take("update", 6);
+take("update", 9, { conflated: { A: 2 } });
+take("update", 12, { lost: { A: 1 }, conflated: { A: 1 } });
+take("update", 14);
+take("snapshot", 20);
+take("update", 21);
+console.log(JSON.stringify(notes));
+"""
+
+
+@pytest.mark.skipif(node() is None, reason="no Node with WebSockets: install Node 22")
+def test_the_javascript_client_notices_a_hole():
+    command = [*(node() or ()), "--input-type=module", "--eval", HOLES]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        env=environment(CLIENT=(CLIENTS / "listen.mjs").as_uri()),
+        check=True,
+    )
+    assert json.loads(done.stdout) == ["A: 14 after 12, and 0 were announced"]
+
+
 @contextlib.contextmanager
 def browsing(tmp_path, url):
     """A browser that shows a page and reaches nothing but this machine."""

@@ -29,6 +29,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=600.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--faults", help="names with commas; all if left out")
+    parser.add_argument("--behind", action="store_true", help="an edge in front of an agent")
     given = parser.parse_args()
     names = list(FAULTS) if given.faults is None else given.faults.split(",")
     strangers = [name for name in names if name not in FAULTS]
@@ -38,9 +39,9 @@ def main() -> int:
         tempfile.TemporaryDirectory(prefix="argus-streams-") as folder,
         house(Path(folder), given.seconds) as built,
     ):
-        edge = built.server("edge", built.sources("first", "second"))
+        (built.behind if given.behind else built.alone)()
         chosen = [FAULTS[name] for name in names]
-        verdict = asyncio.run(trial(built, edge, chosen, seed=given.seed))
+        verdict = asyncio.run(trial(built, chosen, seed=given.seed))
     print(f"faults {dict(verdict.faults)}")
     print(f"pushed {verdict.pushed}, heard {dict(verdict.events)}, closes {dict(verdict.closes)}")
     for line in verdict.wrong[:50]:

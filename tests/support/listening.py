@@ -7,19 +7,18 @@ import json
 import sys
 from datetime import timedelta
 
-import httpx
 import msgpack
 import uvicorn
 from support.asyncapi import Described
 from support.clock import TestClock
 from support.distribution import install
-from support.process import PLAINLY
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Origin, Subprotocol
 
 from argus_api import create_app
 from argus_api.stream import SERVER
+from argus_api.stream.asyncapi import document
 from argus_cli.gentle import GentleServer
 from argus_core import Depth, Gap, Level, Quote, Symbol
 from argus_core.config import Config
@@ -267,7 +266,8 @@ async def served(tmp_path, monkeypatch, *, sources=("pushing",), clock=None, **t
     app = create_app(gateway)
     async with app.router.lifespan_context(app), running(app) as (server, port):
         serving = Served(gateway, app, clock, port)
-        serving.described = Described(await described(serving))
+        told = document(serving.audience, host=serving.address, secure=False)
+        serving.described = Described(json.loads(json.dumps(told)))
         made = sys.modules["pushing_module"].MADE
         numbers = itertools.count(1)
         serving.markets = {name: Market(made[name], clock, numbers) for name in known}
@@ -291,9 +291,3 @@ async def running(app):
     finally:
         server.should_exit = True
         await task
-
-
-async def described(serving):
-    """The document as a client gets it."""
-    async with httpx.AsyncClient(**PLAINLY) as client:
-        return (await client.get(f"{serving.url}/asyncapi.json")).json()

@@ -30,6 +30,8 @@ LARGEST = 64 * 1024
 """Bytes of one message that a client may send."""
 FRAGMENTS = 1024
 """Frames in which one message may come."""
+UNREAD = 1000
+"""Messages that may wait until those before them are answered."""
 SLICE = 4096
 """Bytes that are read at once: even full of the smallest frames they take only milliseconds."""
 
@@ -126,6 +128,8 @@ class StreamProtocol(WebSocketsSansIOProtocol):
             if self._deaf:
                 return
             super().data_received(data[start : start + SLICE])
+            if self.queue.qsize() > UNREAD:
+                self._end_flood("too many messages at once")
 
     def handle_ping(self) -> None:
         """Answer a ping, unless there are too many or nobody reads the answers."""

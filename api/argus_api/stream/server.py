@@ -20,6 +20,7 @@ from argus_api.lifecycle import Lifecycle
 from argus_api.stream.audience import Audience
 from argus_api.stream.codes import NOT_ALLOWED
 from argus_api.stream.connection import Connection
+from argus_api.stream.protocol import LAST_BYTES
 from argus_api.stream.relay import bounds
 from argus_api.stream.relay_talk import RelayTalk
 from argus_api.stream.talk import Talk
@@ -129,9 +130,7 @@ class Sockets:
             wire.drained = wire.farewell = None
             audience.leave(connection)
             if sending is not None:
-                sending.cancel()
-                with suppress(asyncio.CancelledError, OSError):
-                    await sending
+                await _over(sending, ended=not wire.open)
 
     async def _introduced(self, talk: Talk) -> bool:
         """True once the client has sent a valid key as its first message."""
@@ -162,6 +161,15 @@ class Sockets:
         self._audience.connections[connection] = presented
         talk.answer({"type": "authenticated"}, body)
         return True
+
+
+async def _over(sending: asyncio.Task[None], *, ended: bool) -> None:
+    """Return when a wire's task is over; one that was told to end has time for its last words."""
+    if ended:
+        await asyncio.wait({sending}, timeout=LAST_BYTES)
+    sending.cancel()
+    with suppress(asyncio.CancelledError, OSError):
+        await sending
 
 
 def _reader(principal: Principal) -> Principal:

@@ -44,6 +44,10 @@ class Wire(Protocol):
         ...
 
 
+MUCH = 64 * 1024
+"""Bytes that may wait before the other side is taken for slow, as in the servers' own buffers."""
+
+
 class AsgiWire:
     """The way through a server's own ``send``: a queue, and a task that empties it."""
 
@@ -59,8 +63,8 @@ class AsgiWire:
 
     @property
     def full(self) -> bool:
-        """True while anything waits."""
-        return bool(self._waiting)
+        """True while more waits than a server would keep either."""
+        return self._unsent > MUCH
 
     @property
     def unsent(self) -> int:

@@ -115,8 +115,13 @@ export class Listener {
       const announced = this.announced.get(symbol) ?? 0;
       this.announced.delete(symbol);
       const last = this.seq.get(symbol);
-      if (!snapshot && last !== undefined && seq !== last + 1 + announced) {
-        this.onNote(`${symbol}: ${seq} after ${last}, and ${announced} were announced`);
+      if (!snapshot && last !== undefined) {
+        const missing = seq - last - 1;
+        if (missing < 0 || missing > announced) {
+          this.onNote(`${symbol}: ${seq} after ${last}, and ${announced} were announced`);
+        } else if (missing < announced) {
+          this.announced.set(symbol, announced - missing);
+        }
       }
       this.seq.set(symbol, seq);
       this.onItem(item, snapshot);
@@ -124,7 +129,7 @@ export class Listener {
   }
 }
 
-if (typeof process !== "undefined" && import.meta.url.endsWith("/listen.mjs")) {
+if (typeof process !== "undefined" && process.argv[1]?.endsWith("listen.mjs")) {
   const [url, ...symbols] = process.argv.slice(2);
   if (url === undefined || symbols.length === 0) {
     console.error("usage: node listen.mjs URL SYMBOL…");

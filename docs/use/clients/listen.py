@@ -143,8 +143,12 @@ class Listener:
             symbol, seq = item["symbol"], item["seq"]
             announced = self._announced.pop(symbol, 0)
             last = self.seq.get(symbol)
-            if not snapshot and last is not None and seq != last + 1 + announced:
-                self._on_note(f"{symbol}: {seq} after {last}, and {announced} were announced")
+            if not snapshot and last is not None:
+                missing = seq - last - 1
+                if not 0 <= missing <= announced:
+                    self._on_note(f"{symbol}: {seq} after {last}, and {announced} were announced")
+                elif missing < announced:
+                    self._announced[symbol] = announced - missing
             self.seq[symbol] = seq
             self._on_item(item, snapshot)
 

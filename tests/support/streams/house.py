@@ -38,6 +38,12 @@ grace = 1
 silence = 1.5
 poll_interval = 0.3
 """
+AGENT = """
+[sources.agent]
+plugin = "remote"
+url = "http://127.0.0.1:{port}"
+required = false
+"""
 ROUTE = """
 [routes]
 default = [{sources}]
@@ -139,8 +145,17 @@ class House:
             server.start()
         return server
 
-    def sources(self, *names: str, isolation: str = "process") -> str:
-        """The tables of sources of the market, and the route over them."""
+    def alone(self) -> None:
+        """One server, ``edge``, with both sources."""
+        self.server("edge", self.sources("first", "second"))
+
+    def behind(self) -> None:
+        """The ``edge`` asks an ``agent``, which has the first source; it has the second itself."""
+        agent = self.server("agent", self.sources("first"))
+        self.server("edge", self.sources("second", agent=agent))
+
+    def sources(self, *names: str, isolation: str = "process", agent: Server | None = None) -> str:
+        """The tables of sources of the market, and the route over them, the agent's first."""
         record = self.root.as_posix()
         tables = [
             SOURCE.format(
@@ -148,7 +163,10 @@ class House:
             )
             for name in names
         ]
-        quoted = ", ".join(f'"{name}"' for name in names)
+        if agent is not None:
+            tables.append(AGENT.format(port=agent.port))
+        order = names if agent is None else ("agent", *names)
+        quoted = ", ".join(f'"{name}"' for name in order)
         return "".join(tables) + ROUTE.format(sources=quoted)
 
     # -- what may go wrong ------------------------------------------------------------------------

@@ -31,6 +31,8 @@ class Stage:
     """The server that the listeners listen to."""
     listeners: Sequence[Listener]
     random: Random
+    agent: Server | None = None
+    """The server that has the first source, where the edge has not."""
     sources: Sequence[str] = ("first", "second")
 
     async def for_a_while(self, longest: float = 4.0) -> None:
@@ -72,9 +74,24 @@ async def edge_restarted(stage: Stage) -> None:
     await asyncio.to_thread(stage.edge.start)
 
 
+async def agent_killed(stage: Stage) -> None:
+    """The server behind the edge dies, and another one comes up in its place."""
+    if stage.agent is not None:
+        await asyncio.to_thread(stage.agent.kill)
+        await asyncio.to_thread(stage.agent.start)
+
+
+async def agent_restarted(stage: Stage) -> None:
+    """The server behind the edge is ended as operators do, and started again."""
+    if stage.agent is not None:
+        await asyncio.to_thread(stage.agent.stop)
+        await asyncio.to_thread(stage.agent.start)
+
+
 GENTLE: tuple[Fault, ...] = (worker_killed, source_silent, source_broken, listener_lost)
 ROUGH: tuple[Fault, ...] = (*GENTLE, edge_killed, edge_restarted)
-FAULTS: dict[str, Fault] = {fault.__name__: fault for fault in ROUGH}
+BEHIND: tuple[Fault, ...] = (*GENTLE, agent_killed, agent_restarted)
+FAULTS: dict[str, Fault] = {fault.__name__: fault for fault in (*ROUGH, *BEHIND)}
 
 
 @dataclass
@@ -89,11 +106,19 @@ class Verdict:
 
 
 async def trial(
-    house: House, edge: Server, faults: Sequence[Fault], *, seed: int, pause: float = 0.8
+    house: House,
+    faults: Sequence[Fault],
+    *,
+    seed: int,
+    pause: float = 0.8,
 ) -> Verdict:
-    """Listen until the market has ended, while faults happen one after another."""
+    """Listen until the market has ended, while faults happen one after another.
+
+    The listeners listen to the house's server ``edge``.
+    """
+    edge = house.servers["edge"]
     listeners = crowd(edge.port)
-    stage = Stage(house, edge, listeners, Random(seed))
+    stage = Stage(house, edge, listeners, Random(seed), house.servers.get("agent"))
     verdict = Verdict()
     running = [asyncio.ensure_future(one.run()) for one in listeners]
     try:
@@ -103,7 +128,10 @@ async def trial(
             verdict.faults[fault.__name__] += 1
             await fault(stage)
             await asyncio.sleep(stage.random.uniform(0, 2 * pause))
-        await asyncio.sleep(max(0.0, house.ends + SETTLING - time.time()))
+        await asyncio.sleep(max(0.0, house.ends - time.time()))
+        settled, late = _settled(house), house.ends + SETTLING
+        while time.time() < late and not all(map(settled, listeners)):  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
     finally:
         for task in running:
             task.cancel()
@@ -111,6 +139,19 @@ async def trial(
             with suppress(asyncio.CancelledError):
                 await task
     return concluded(house, listeners, verdict)
+
+
+def _settled(house: House) -> Callable[[Listener], bool]:
+    """True for a listener that knows the market's last state."""
+    final = {symbol: number_at(symbol, house.began, house.ends, house.ends) for symbol in SYMBOLS}
+
+    def settled(listener: Listener) -> bool:
+        return all(
+            events and isinstance(events[-1], Item) and events[-1].number == final[symbol]
+            for symbol, events in listener.heard.items()
+        )
+
+    return settled
 
 
 def crowd(port: int) -> list[Listener]:

@@ -11,7 +11,7 @@ import pytest
 from broken import good
 from support.distribution import install
 
-from argus_core import Balancer, PluginError
+from argus_core import Balancer, PluginError, Source
 from argus_core.errors import ConfigError
 from argus_core.testing import (
     GROUPS,
@@ -116,11 +116,11 @@ def test_an_attribute_of_the_wrong_type_is_named(wrong, told):
 
 
 def test_a_source_that_does_not_push_has_no_stream_to_judge():
-    class Demo(StreamConformance):
-        plugin = "demo"
+    class Silent(StreamConformance):
+        plugin = type("Silent", (Source,), {})
 
     with pytest.raises(unittest.SkipTest, match="does not push"):
-        Demo().test_STR_01_first_push()
+        Silent().test_STR_01_first_push()
 
 
 def test_what_runs_is_started_before_and_stopped_after():

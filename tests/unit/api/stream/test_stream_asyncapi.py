@@ -249,6 +249,7 @@ async def test_it_is_served_to_everybody_and_linked_from_the_documentation(serve
             answer = await client.get(f"{house.url}/asyncapi.json")
             assert answer.status_code == 200
             assert answer.headers["content-type"] == "application/json"
+            assert answer.json() == house.described.document
             servers = answer.json()["servers"]
             assert servers["websocket"]["host"] == house.address
             assert servers["websocket"]["protocol"] == "ws"

@@ -184,7 +184,6 @@ async def test_a_wire_through_any_server_sends_in_order_and_closes_last():
     running = asyncio.create_task(wire.run())
     wire.write(b"one", binary=False)
     wire.write(b"two", binary=True)
-    assert wire.full
     assert wire.unsent == 6
     wire.end(4001, "enough")
     wire.write(b"three", binary=False)
@@ -196,6 +195,27 @@ async def test_a_wire_through_any_server_sends_in_order_and_closes_last():
         {"type": "websocket.close", "code": 4001, "reason": "enough"},
     ]
     assert wire.unsent == 0
+
+
+async def test_a_wire_through_any_server_is_full_when_much_waits():
+    taken = asyncio.Event()
+
+    async def send(message):
+        await taken.wait()
+
+    drained = asyncio.Event()
+    wire = AsgiWire(send)
+    wire.drained = drained.set
+    running = asyncio.create_task(wire.run())
+    for _ in range(65):
+        wire.write(b"x" * 1024, binary=True)
+    assert wire.full
+    assert wire.unsent == 65 * 1024
+    taken.set()
+    async with asyncio.timeout(5):
+        await drained.wait()
+    assert not wire.full
+    running.cancel()
 
 
 async def test_a_lane_that_nobody_needs_is_forgotten():

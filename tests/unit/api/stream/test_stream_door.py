@@ -210,3 +210,65 @@ async def test_other_paths_are_no_doors(house):
     async with httpx.AsyncClient(**PLAINLY) as client:
         answer = await client.get(f"{house.url}/ws/market_data")
         assert answer.status_code == 404
+
+
+# -- other servers ----------------------------------------------------------------------------
+
+
+class Visit:
+    """A talk with the application itself, as servers of another kind lead it."""
+
+    def __init__(self, *frames, headers=()):
+        self.sent = []
+        self._frames = list(frames)
+        self.scope = {
+            "type": "websocket",
+            "asgi": {"version": "3.0"},
+            "scheme": "ws",
+            "path": "/ws/market_data",
+            "raw_path": b"/ws/market_data",
+            "root_path": "",
+            "query_string": b"",
+            "headers": [(b"host", b"argus"), *headers],
+            "client": ("127.0.0.1", 1),
+            "server": ("argus", 80),
+            "subprotocols": ["argus.v2"],
+        }
+
+    async def receive(self):
+        if "websocket.connect" not in self.scope:
+            self.scope["websocket.connect"] = True
+            return {"type": "websocket.connect"}
+        if self._frames:
+            return {"type": "websocket.receive", "text": self._frames.pop(0)}
+        await asyncio.sleep(0.05)
+        return {"type": "websocket.disconnect", "code": 1001}
+
+    async def send(self, message):
+        await asyncio.sleep(0)
+        self.sent.append(message)
+
+    async def led(self, app):
+        async with asyncio.timeout(10):
+            await app(self.scope, self.receive, self.send)
+        return self.sent
+
+
+async def test_any_server_can_lead_the_talk(house):
+    sent = await Visit('{"action": "subscribe", "symbols": ["600519.SH"]}').led(house.app)
+    assert sent[0] == {"type": "websocket.accept", "subprotocol": "argus.v2"}
+    told = [json.loads(message["text"])["type"] for message in sent[1:]]
+    assert told == ["hello", "subscribed", "snapshot"]
+    assert house.audience.connections == {}
+
+
+async def test_any_server_is_told_the_code_of_the_end(guarded):
+    sent = await Visit('{"action": "auth", "key": "argus_wrong"}').led(guarded.house.app)
+    assert json.loads(sent[-2]["text"])["code"] == "UNAUTHORIZED"
+    assert (sent[-1]["type"], sent[-1]["code"]) == ("websocket.close", 4001)
+
+
+async def test_a_server_that_cannot_answer_a_handshake_closes_it(guarded):
+    visit = Visit(headers=[(b"x-api-key", b"argus_wrong")])
+    (closed,) = await visit.led(guarded.house.app)
+    assert (closed["type"], closed["code"]) == ("websocket.close", 4001)

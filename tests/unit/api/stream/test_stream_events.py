@@ -121,6 +121,12 @@ async def test_bars_are_a_channel_too(house):
         assert (await listener.event())["channel"] == "bars.1m"
 
 
+async def test_without_a_grace_the_snapshot_comes_too(serve):
+    async with serve(stream={"grace": 0}) as house, listening(house, symbols=A) as listener:
+        assert (await listener.event())["type"] == "subscribed"
+        assert (await listener.event())["type"] == "snapshot"
+
+
 async def test_who_leaves_is_forgotten(house):
     async with listening(house, symbols=A) as listener:
         await listener.hear("snapshot")
