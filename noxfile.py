@@ -42,7 +42,8 @@ def coverage(session: nox.Session) -> None:
 def benchmarks(session: nox.Session) -> None:
     """Ratios against a bare uvicorn, a clairvoyant cache, polars, one process; 1 if one misses."""
     session.install("-e", ".[test]")
-    for name in ("latest", "cache_hit", "archive_json", "cache_day", "edges", "autoscale"):
+    names = ("latest", "cache_hit", "archive_json", "cache_day", "edges", "autoscale")
+    for name in (*names, "streaming", "abuse", "soak"):
         session.run("python", f"benchmarks/{name}.py", success_codes=[0, 1])
 
 

@@ -197,11 +197,12 @@ class StreamTable(Table):
     max_connections: int = Field(
         default=10_000, ge=1, le=1_000_000, description="The most connections of one process."
     )
-    max_messages: int = Field(
-        default=1000,
+    max_messages: int | None = Field(
+        default=None,
         ge=1,
         le=1_000_000,
-        description="The most messages a minute that one connection may send.",
+        description="The most messages a minute that one connection may send; where this is "
+        "absent, 1000 if keys are asked for, and as many as they like if not.",
     )
     write_deadline: float = Field(
         default=10.0,

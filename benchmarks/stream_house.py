@@ -53,7 +53,11 @@ class House:
         return self.remote
 
     def cpu(self) -> float:
-        """Processor seconds so far."""
+        """Processor seconds so far; exact where the system tells them thread by thread."""
+        threads = Path(f"/proc/{self.process.pid}/task")
+        if threads.exists():
+            told = (path.read_text() for path in threads.glob("*/schedstat"))
+            return sum(int(one.split()[0]) for one in told) / 1e9
         spent = self.process.cpu_times()
         return float(spent.user + spent.system)
 

@@ -234,10 +234,16 @@ class Wire(asyncio.Protocol):
 
 
 class Flooded(Wire):
-    """A connection that only counts, as cheaply as can be; it answers no pings."""
+    """A connection that only counts, as cheaply as can be; it answers no pings.
+
+    From the first update on it looks for no frames any more.
+    """
+
+    _flooded = False
 
     def _read(self, data: bytes) -> None:
-        if UPDATE in data:
+        if self._flooded or UPDATE in data:
+            self._flooded = True
             self.tally.took(data)
         else:
             super()._read(data)

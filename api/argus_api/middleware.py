@@ -52,6 +52,7 @@ class Surroundings:
             **scope,
             "method": method,
             "argus.request_id": request_id,
+            "argus.head": sender.head,
             "argus.started": self.clock.monotonic(),
         }
         try:

@@ -47,12 +47,15 @@ INSTRUMENT_FIELDS = (
 )
 _COUNTS = frozenset({"total_shares", "float_shares", "lot_size", "multiplier"})
 
+_LARGEST = 2**53
+"""The largest whole number that every reader of JSON takes as it is written."""
+
 Row = dict[str, Any]
 
 
 def count(value: float | None) -> float | None:
-    """A count as people write it: whole numbers without a fraction."""
-    if value is None or not float(value).is_integer():
+    """A count as people write it: whole numbers without a fraction, as far as JSON has them."""
+    if value is None or not float(value).is_integer() or abs(value) > _LARGEST:
         return value
     return int(value)
 

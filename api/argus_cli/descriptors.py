@@ -13,7 +13,7 @@ def raise_limit() -> int | None:
     """
     if sys.platform == "win32":
         return None
-    import resource  # noqa: PLC0415 - there is none on Windows
+    import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:

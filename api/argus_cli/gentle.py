@@ -18,12 +18,16 @@ from argus_api.lifecycle import Lifecycle
 from argus_cli.listening import CLOSING, LINGER, refused
 
 _LOOK = 0.02
+_TICKS = 10
+"""uvicorn's ticks from one look at its connections to the next: a second."""
+UNTAKEN = 15.0
+"""Seconds without a byte after which a connection that is to close is cut off."""
 _TURNS = 5
 """Turns of the loop that an accepted connection may take until its protocol knows of it."""
 
 
 class GentleServer(uvicorn.Server):
-    """A server that drains.
+    """A server that drains, and that lets go of those who do not take its last words.
 
     ``announce`` is called once it listens. Told to end, it goes through four steps: readiness off
     for ``drain_wait`` seconds, no new connections, one more request on idle ones, and up to
@@ -44,6 +48,28 @@ class GentleServer(uvicorn.Server):
         self._announce = announce
         self._drain_wait = drain_wait
         self._drain_seconds = drain_seconds
+        self._untaken: dict[Any, tuple[int, float]] = {}
+        """Connections that are to close: the bytes that still wait there, and since when so."""
+
+    async def on_tick(self, counter: int) -> bool:
+        """True if it is to end; looks after those who close, about once a second."""
+        if counter % _TICKS == 0:
+            self._cut_off(asyncio.get_running_loop().time())
+        return await super().on_tick(counter)
+
+    def _cut_off(self, now: float) -> None:
+        """Cut off who takes nothing more; a transport that closes would wait for him for ever."""
+        before, self._untaken = self._untaken, {}
+        for connection in list(self.server_state.connections):
+            transport: Any = connection.transport
+            if not transport.is_closing():
+                continue
+            left = transport.get_write_buffer_size()
+            known, since = before.get(connection, (-1, now))
+            since = since if left == known else now
+            self._untaken[connection] = left, since
+            if now - since > UNTAKEN:
+                transport.abort()
 
     def drain(self) -> None:
         """Begin to end; asked once more, end at once. To be called in the server's loop."""

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 _NAMED = re.compile(
-    r"(?i)\b((?:api[-_]?)?key|token|secret|password|passwd|authorization)=[^&\s\"]+"
+    r"(?i)\b((?:\w*[-_])?(?:key|token|secret|password|passwd|authorization)|apikey)=[^&\s\"]+"
 )
 
 

@@ -246,9 +246,7 @@ class Attempts:
             coarse = reply.resolution.get(key, {})
             origin = reply.origins.get(key)
             source = node.source
-            found = Found(
-                value, node.name, now, source.simulated, coarse, replay=source.replaying
-            )
+            found = Found(value, node.name, now, source.simulated, coarse, replay=source.replaying)
             if origin is not None:
                 found = Found(
                     value,
@@ -294,9 +292,7 @@ def _silence(node: Node, origin: Origin | None, now: datetime) -> Found:
         source = node.source
         return Found(None, node.name, now, source.simulated, replay=source.replaying)
     since = now - timedelta(seconds=origin.age)
-    return Found(
-        None, node.name, since, origin.simulated, path=origin.path, replay=origin.replay
-    )
+    return Found(None, node.name, since, origin.simulated, path=origin.path, replay=origin.replay)
 
 
 def _book_error(walk: Walk, error: SourceError | NotOffered, keys: list[str]) -> None:

@@ -132,11 +132,7 @@ class Streaming:
         A symbol whose state is not known yet is asked for as a request would ask.
         """
         base = DEPTH if channel == DEPTH else QUOTES
-        unknown = tuple(
-            symbol
-            for symbol in symbols
-            if (topic := self.hub.topics.get((base, symbol))) is None or topic.last is None
-        )
+        unknown = tuple(symbol for symbol in symbols if not self._known(base, symbol))
         if not unknown:
             return self._readied(channel, symbols, {})
         answer = await self._look(base, unknown)
@@ -144,6 +140,8 @@ class Streaming:
             value = answer.data.get(symbol)
             if value is not None:
                 self._first(base, symbol, value, answer)
+            elif not self._known(base, symbol):
+                self._left_behind(base, symbol)
         rejected = {key: why for key, why in answer.errors.items() if why.code in _HOPELESS}
         return self._readied(channel, tuple(s for s in symbols if s not in rejected), rejected)
 
@@ -155,20 +153,41 @@ class Streaming:
         self.bars.begin(channel, symbols)
         return Ready(symbols, rejected)
 
+    def _known(self, base: str, symbol: Symbol) -> bool:
+        """True if the last that was said of a symbol is its state, as far as anybody knows.
+
+        Where nobody listens to books, only quotes may be asked for: then they have left it behind.
+        """
+        topic = self.hub.topics.get((base, symbol))
+        if topic is None or topic.last is None:
+            return False
+        quote = last_of(self.hub, symbol)
+        if base != DEPTH or topic.lanes or quote is None:
+            return True
+        return not older(topic.last.value.quote, quote)
+
+    def _left_behind(self, base: str, symbol: Symbol) -> None:
+        """Flag what was said last of a symbol, if anything was: it is not its state any more."""
+        topic = self.hub.topics.get((base, symbol))
+        last = None if topic is None else topic.last
+        if last is not None and not last.stale:
+            self.hub.say((base, symbol), last.value, last.carrier, last.at, stale=True)
+
     def _first(self, base: str, symbol: Symbol, value: Any, answer: Answer[Any]) -> None:
         """Let what an answer said be the state of a topic of which nothing is known yet."""
-        topic = self.hub.topics.get((base, symbol))
-        if topic is not None and topic.last is not None:
+        if self._known(base, symbol):
             return  # something came meanwhile, and it is newer
         origin = answer.provenance[symbol]
         replay = origin.replay or self._replaying(origin.source)
         carrier = Carrier(origin.giver, "poll", origin.via, origin.simulated, replay)
-        self.hub.say((base, symbol), value, carrier, origin.fetched_at, stale=origin.stale)
+        line = self.supplier.lines.get(symbol)
+        stale = origin.stale or (line is not None and line.lost)  # nothing will come after it
+        self.hub.say((base, symbol), value, carrier, origin.fetched_at, stale=stale)
 
     def mode(self, symbol: Symbol) -> Mode | None:
         """How a symbol is brought just now; None if nobody brings it, or not yet."""
         line = self.supplier.lines.get(symbol)
-        if line is not None and line.leg is None:
+        if line is not None and line.leg is None and line.again <= self._clock.monotonic():
             self.supplier.arrange()  # whoever has just asked for it is told now
         if line is None or line.leg is None:
             return None

@@ -184,13 +184,14 @@ class Hub:
     ) -> Update:
         """Number an update of a topic and hand it to all who listen to it."""
         topic = self._topic(key)
-        topic.seq += 1
-        update = Update(topic.channel, topic.symbol, topic.seq, value, carrier, at, stale)
+        update = Update(topic.channel, topic.symbol, topic.seq + 1, value, carrier, at, stale)
+        # Written first: what one view cannot write is said to nobody, and makes no hole for others.
+        written = [(view.fragment(update), lanes) for view, lanes in topic.lanes.items()]
+        topic.seq = update.seq
         topic.remember(update)
         self.updates += 1
         conflated = conflates(topic.channel) and not lasts(value)
-        for view, lanes in topic.lanes.items():
-            fragment = view.fragment(update)
+        for fragment, lanes in written:
             for lane in lanes:
                 if conflated:
                     lane.conflated(key, fragment)

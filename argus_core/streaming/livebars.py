@@ -224,7 +224,10 @@ class LiveBars:
     async def _finish(self) -> None:
         while True:
             await asyncio.sleep(LOOK)
-            self.closed(self._clock.now())
+            try:
+                self.closed(self._clock.now())
+            except Exception:  # it would end the whole stream
+                log.exception("live bars could not be finished")
 
     # -- the source's own bars --------------------------------------------------------------------
 
@@ -241,7 +244,10 @@ class LiveBars:
     async def _replace(self) -> None:
         while True:
             await asyncio.sleep(LOOK)
-            await self.replaced()
+            try:
+                await self.replaced()
+            except Exception:
+                log.exception("live bars could not be replaced by the source's own")
 
     async def replaced(self) -> None:
         """Ask for the source's own bars that are due, and say those that differ."""

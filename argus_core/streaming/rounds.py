@@ -67,17 +67,7 @@ class Rounds:
         for _ in range(min(left, TURN)):
             if not self._marked:  # closed by whoever was told just now
                 break
-            lane = self._marked.popleft()
-            if now < lane.next_at:
-                self._pauses[lane] = self._loop.call_at(lane.next_at, self._resume, lane)
-                continue
-            if lane.interval:
-                lane.next_at = now + lane.interval
-            try:
-                self._take(lane)
-            except Exception:
-                # One that cannot be told must not keep the others from it.
-                log.exception("a listener could not be sent what waits")
+            self._served(self._marked.popleft(), now)
         left = max(0, left - TURN)
         if self._closed:
             self._planned = None
@@ -88,6 +78,24 @@ class Rounds:
         else:
             self._planned = None
 
+    def _served(self, lane: Lane, now: float) -> None:
+        """Empty a lane, or let it wait until its pace allows."""
+        if not lane.marked:  # emptied, or closed, before its turn has come
+            return
+        if now < lane.next_at:
+            # Emptied meanwhile and marked anew, it has its timer already.
+            if lane not in self._pauses:
+                self._pauses[lane] = self._loop.call_at(lane.next_at, self._resume, lane)
+            return
+        if lane.interval:
+            lane.next_at = now + lane.interval
+        try:
+            self._take(lane)
+        except Exception:
+            # One that cannot be told must not keep the others from it.
+            log.exception("a listener could not be sent what waits")
+
     def _resume(self, lane: Lane) -> None:
         self._pauses.pop(lane, None)
-        self.mark(lane)
+        if lane.marked:
+            self.mark(lane)

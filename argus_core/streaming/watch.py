@@ -18,7 +18,7 @@ from argus_core.market.hours import moving
 from argus_core.model.answer import Found
 from argus_core.streaming.asking import Asking, carrier_of
 from argus_core.streaming.lines import Line
-from argus_core.streaming.pushing import Taker
+from argus_core.streaming.pushing import Taker, tell
 from argus_core.streaming.supply import Supplier
 
 log = logging.getLogger(__name__)
@@ -148,6 +148,7 @@ class Watch:
                 return "tells what is older than what is known"
             return "is silent, and nobody can be asked" if line.unheard >= TWICE else None
         line.missed += 1
+        tell(self._taker, [line])  # if it was lost until now
         self._taker.brought(line, item.value, carrier_of(item), item.fetched_at)
         heard = self._clock.now() - timedelta(seconds=silent)
         happened = item.value.as_of

@@ -96,6 +96,9 @@ async def greeted(name: str, socket: ClientConnection) -> PushFrame:
             frame = read_push_frame(await socket.recv(decode=False))
     except (ValueError, TimeoutError, ConnectionClosed):
         frame = PushFrame(type="nothing")
+    except asyncio.CancelledError:
+        socket.transport.abort()  # nobody else knows of it: it would stay open for ever
+        raise
     if frame.type == "hello" and frame.server_time is not None:
         return frame
     await socket.close()

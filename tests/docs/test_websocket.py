@@ -10,7 +10,7 @@ from support.asyncapi import Described
 from argus_api import create_app
 from argus_api.stream.asks import ACTIONS, CHANNELS, LONGEST_PAUSE
 from argus_api.stream.asyncapi import document
-from argus_api.stream.audience import HEARTBEAT
+from argus_api.stream.audience import HEARTBEAT, MESSAGES
 from argus_api.stream.codes import CLOSES, HANDSHAKES
 from argus_api.stream.modern import JSON_PROTOCOL, MSGPACK_PROTOCOL
 from argus_api.stream.protocol import FRAGMENTS, LARGEST, PINGS
@@ -84,7 +84,7 @@ def test_the_limits_are_the_defaults():
         if row.startswith("| ")
     )
     told = [value.replace(" ", "") for value in list(rows.values())[1:]]
-    expected = (table.max_symbols, table.max_messages, f"{LARGEST // 1024}KB", FRAGMENTS, PINGS)
+    expected = (table.max_symbols, MESSAGES, f"{LARGEST // 1024}KB", FRAGMENTS, PINGS)
     assert told == [str(value) for value in (*expected, table.max_connections)]
     text = re.sub(r"\s+", " ", PAGE)
     assert f"within {AUTH:.0f} seconds" in text

@@ -74,7 +74,7 @@ class Fuzzed:
 @pytest.fixture(scope="module", params=["open", "keyed"])
 def fuzzed(request, tmp_path_factory):
     root = tmp_path_factory.mktemp("fuzz")
-    with house(root, 3600.0) as built:
+    with house(root) as built:
         tables = built.sources("first", isolation="none")
         keyed = request.param == "keyed"
         server = built.server("fuzzed", tables + (AUTH if keyed else ""), started=False)

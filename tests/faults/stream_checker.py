@@ -37,11 +37,11 @@ def main() -> int:
         sys.exit(f"no fault is called {', '.join(strangers)}; there are {', '.join(FAULTS)}")
     with (
         tempfile.TemporaryDirectory(prefix="argus-streams-") as folder,
-        house(Path(folder), given.seconds) as built,
+        house(Path(folder)) as built,
     ):
         (built.behind if given.behind else built.alone)()
         chosen = [FAULTS[name] for name in names]
-        verdict = asyncio.run(trial(built, chosen, seed=given.seed))
+        verdict = asyncio.run(trial(built, chosen, seconds=given.seconds, seed=given.seed))
     print(f"faults {dict(verdict.faults)}")
     print(f"pushed {verdict.pushed}, heard {dict(verdict.events)}, closes {dict(verdict.closes)}")
     for line in verdict.wrong[:50]:

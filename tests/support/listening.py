@@ -20,7 +20,7 @@ from argus_api import create_app
 from argus_api.stream import SERVER
 from argus_api.stream.asyncapi import document
 from argus_cli.gentle import GentleServer
-from argus_core import Depth, Gap, Level, Quote, Symbol
+from argus_core import Depth, Gap, Level, Quote, Symbol, Trade
 from argus_core.config import Config
 from argus_core.gateway import Gateway
 
@@ -88,6 +88,20 @@ PLUGIN = """
     def register_source():
         return Pushing
 """
+
+
+def trades(house, *prices):
+    """Trades one after another."""
+    at = house.clock.now() - timedelta(seconds=30)
+    return tuple(
+        Trade(price=price, volume=100.0, direction="buy", time=at + timedelta(milliseconds=n))
+        for n, price in enumerate(prices)
+    )
+
+
+def items(*messages):
+    """The items of messages in order."""
+    return [item for message in messages for item in message["data"]]
 
 
 async def until(true):

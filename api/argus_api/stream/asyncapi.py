@@ -30,8 +30,8 @@ Whoever only listens may have the messages of `argus.v2` as server-sent events.
 
 **Nothing is missed unawares.** `seq` counts the updates of each symbol on each channel within one
 `epoch`. After a snapshot or update with `seq` n, the next one of the same symbol has
-n + 1 + `conflated` + `lost`, where these stand for the symbol in a message since. Where a message has
-several bars of one symbol, what these count may lie between any of them.
+n + 1 + `conflated` + `lost`, where these stand for the symbol in a message since. Where a message
+has several bars of one symbol, what these count may lie between any of them.
 
 Clients ignore keys and types that they do not know. Keys are shown in headers or in the first
 message, never in the URL.

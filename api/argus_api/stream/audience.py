@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -26,12 +27,16 @@ from argus_core.streaming.lanes import Lane
 from argus_core.streaming.rounds import Rounds
 from argus_core.streaming.topics import Notice
 
+log = logging.getLogger("argus.stream")
+
 LOOK = 1.0
 """Seconds between two looks at the connections."""
 HEARTBEAT = 15.0
 """Seconds of silence after which a listener is told that there is nothing to tell."""
 RIGHTS = 5.0
 """Seconds between two looks whether keys are still valid."""
+MESSAGES = 1000
+"""Messages a minute that a connection may send where keys are asked for."""
 SPREAD = 5000
 """Milliseconds over which clients are asked to come back after a restart."""
 
@@ -94,12 +99,19 @@ class Audience:
         connection.notice(Notice("shutdown", (), told))
 
     @property
-    def limits(self) -> dict[str, float]:
-        """What each client may do, and how long it hears nothing at most."""
+    def most_messages(self) -> int | None:
+        """The messages a minute that a connection may send; None where there is no limit."""
+        stated = self.streaming.table.max_messages
+        open_house = all(type(one).loopback_only for one in self.gateway.authenticators)
+        return MESSAGES if stated is None and not open_house else stated
+
+    @property
+    def limits(self) -> dict[str, float | None]:
+        """What each client may do, and how long it hears nothing at most; None: no limit."""
         table = self.streaming.table
         return {
             "symbols": table.max_symbols,
-            "messages_per_minute": table.max_messages,
+            "messages_per_minute": self.most_messages,
             "message_bytes": LARGEST,
             "heartbeat_seconds": HEARTBEAT,
         }
@@ -146,14 +158,20 @@ class Audience:
         while self.connections:
             await asyncio.sleep(LOOK)
             now = loop.time()
-            for connection in list(self.connections):
-                connection.looked_at(now, HEARTBEAT)
-                if self._lifecycle.draining:
-                    self.farewell(connection)
-                    connection.end(RESTARTS, "the server restarts")
-            if now - judged >= RIGHTS:
-                judged = now
-                await self._judge()
+            try:
+                for connection in list(self.connections):
+                    self._look(connection, now)
+                if now - judged >= RIGHTS:
+                    judged = now
+                    await self._judge()
+            except Exception:  # nobody would be looked after any more, nor a revoked key be seen
+                log.exception("a look at the listeners broke off")
+
+    def _look(self, connection: Connection, now: float) -> None:
+        connection.looked_at(now, HEARTBEAT)
+        if self._lifecycle.draining:
+            self.farewell(connection)
+            connection.end(RESTARTS, "the server restarts")
 
     async def _judge(self) -> None:
         """Close the connections whose keys are not valid any more; each key is looked at once."""
@@ -170,6 +188,9 @@ class Audience:
                 good = DATA in principal.scopes
             except BadCredentials:
                 good = False
+            except Exception:
+                log.exception("a listener's key could not be judged; it is tried again")
+                continue
             for connection in () if good else own:
                 connection.end(NOT_ALLOWED, "the key is not valid any more")
 

@@ -111,7 +111,15 @@ class Connection:
             self.say(message)
 
     def say(self, *messages: bytes) -> None:
-        """Send messages that must not be lost, after everything that waits already."""
+        """Send messages that must not be lost, after everything that waits already.
+
+        Whoever lets too much of it lie already is let go instead.
+        """
+        if not self.wire.open:
+            return
+        if self._urgent_bytes > self._table.max_queued_bytes:
+            self._too_slow()
+            return
         for lane in self._lanes.values():
             self._push(self._frames(lane))
         self._push(messages)
@@ -169,7 +177,7 @@ class Connection:
             self._full_since = None
         late = self._full_since is not None and now - self._full_since > self._table.write_deadline
         if late or self._urgent_bytes > self._table.max_queued_bytes:
-            self.end(SLOW, "this client reads too slowly")
+            self._too_slow()
             return
         if self.sent != self._sent_before:
             self._sent_before, self._quiet_since = self.sent, now
@@ -183,6 +191,9 @@ class Connection:
         if beat is not None:
             self._write(beat)
             self._sent_before = self.sent
+
+    def _too_slow(self) -> None:
+        self.end(SLOW, "this client reads too slowly")
 
     def end(self, code: int, reason: str) -> None:
         """Close it; what still waits is not sent."""

@@ -136,6 +136,11 @@ def acknowledged() -> Message:
         "accepted": {**_SYMBOLS, "description": "Those of this subscription that are heard."},
         "rejected": {"type": "array", "items": _object(why)},
         "modes": {"type": "object", "additionalProperties": mode},
+        "seq": {
+            **_object({}),
+            "additionalProperties": _COUNT,
+            "description": "The last number of each accepted symbol: what is new comes after it.",
+        },
         "missed": {
             "type": "object",
             "additionalProperties": missed,
@@ -167,7 +172,7 @@ def events() -> tuple[Message, ...]:
     )
 
 
-def only_sockets(limits: Mapping[str, float]) -> tuple[Message, ...]:
+def only_sockets(limits: Mapping[str, float | None]) -> tuple[Message, ...]:
     """What else `argus.v2` says over a WebSocket, under these limits."""
     known = _object({name: {"const": most} for name, most in limits.items()})
     hello = {"epoch": _EPOCH, "server_time": _INSTANT, "limits": known}

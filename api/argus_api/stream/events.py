@@ -139,13 +139,16 @@ class EventStream(Response):
 
     async def __call__(
         self,
-        scope: Scope,  # noqa: ARG002 - as ASGI has it
+        scope: Scope,
         receive: Receive,
         send: Send,
     ) -> None:
         """Listen, and tell, until the client or the server ends."""
         headers = [(name, value) for name, value in self.raw_headers if name != b"content-length"]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
+        if scope.get("argus.head"):  # whoever asks for the head alone does not listen
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            return
         wire = HttpWire()
         audience = self._audience
         modern = audience.dialects[JSON_PROTOCOL]
@@ -191,7 +194,8 @@ class EventStream(Response):
             for symbol, why in want.rejected.items()
         ]
         told |= {"symbols": want.symbols, "accepted": want.symbols}
-        acknowledged = {**told, "rejected": rejected, "modes": modes}
+        seq = {str(one.key[1]): hub.topics[one.key].seq for one in caught}
+        acknowledged = {**told, "rejected": rejected, "modes": modes, "seq": seq}
         bodies = [piece.body for one in caught for piece in one.fragments]
         connection.say(
             b"retry: %d\n\n" % RETRY,

@@ -23,9 +23,13 @@ MOST_BEHIND = 1000
 class RelayTalk(Talk):
     """The talk with another gateway."""
 
+    @property
+    def _most(self) -> int:
+        return AT_ONCE
+
     async def _subscribe(self, body: Mapping[str, Any]) -> None:
         streaming, connection = self._audience.streaming, self.connection
-        want = replace(want_of({**body, "channel": QUOTES}, most=AT_ONCE), channel=FEED)
+        want = replace(want_of({**body, "channel": QUOTES}, most=self._most), channel=FEED)
         behind = _behind(body, self._audience.gateway.id)
         dialect, lane = connection.dialect, connection.lane(0.0, FeedLane)
         assert isinstance(dialect, Relay)  # noqa: S101 - the door makes this talk with no other

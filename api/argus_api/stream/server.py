@@ -82,7 +82,10 @@ class Sockets:
         origin = request.headers.get("origin")
         if origin is None:
             return
-        own = urlsplit(origin).netloc == request.headers.get("host")
+        try:
+            own = urlsplit(origin).netloc == request.headers.get("host")
+        except ValueError:  # it is no address at all
+            own = False
         if not own and origin not in self._audience.streaming.table.origins:
             raise Forbidden(
                 "pages of this origin may not connect; an operator allows it under [stream] origins"

@@ -79,8 +79,8 @@ class Talk:
         if now - self._minute >= 60.0:  # noqa: PLR2004 - the seconds of a minute
             self._minute, self._count = now, 0
         self._count += 1
-        most = self._audience.streaming.table.max_messages
-        if self._count <= most:
+        most = self._audience.most_messages
+        if most is None or self._count <= most:
             return True
         self.refuse(Overloaded(f"at most {most} messages a minute"), {}, code=RATE_LIMITED)
         self.connection.end(TOO_MANY, "too many messages")
@@ -116,6 +116,11 @@ class Talk:
             told["details"] = error.details
         self.answer(told, body)
 
+    @property
+    def _most(self) -> int:
+        """Symbols that one message may name."""
+        return self._audience.streaming.table.max_symbols
+
     # -- actions ----------------------------------------------------------------------------------
 
     async def _answered(self, body: Mapping[str, Any]) -> None:
@@ -141,7 +146,7 @@ class Talk:
 
     async def _subscribe(self, body: Mapping[str, Any]) -> None:
         streaming, connection = self._audience.streaming, self.connection
-        want = want_of(body, most=streaming.table.max_symbols)
+        want = want_of(body, most=self._most)
         self._refuse_excess(want)
         with streaming.held(want.symbols):
             ready = await streaming.ready(want.channel, want.symbols)
@@ -192,6 +197,7 @@ class Talk:
                 for symbol, why in rejected.items()
             ],
             "modes": {str(symbol): streaming.mode(symbol) for symbol in accepted},
+            "seq": {str(one.key[1]): streaming.hub.topics[one.key].seq for one in caught},
         }
         if want.since:
             missed = {one.key[1]: one.missed for one in caught}
@@ -215,7 +221,7 @@ class Talk:
         if body.get("symbols") is None and body.get("symbol") is None:
             keys = [key for key in heard if channel in (None, key[0])]
         else:
-            symbols, _ = symbols_of(body, most=streaming.table.max_symbols)
+            symbols, _ = symbols_of(body, most=self._most)
             own = channel or (None if isinstance(connection.dialect, Modern) else QUOTES)
             keys = [key for key in heard if key[1] in symbols and own in (None, key[0])]
         stopped = streaming.hub.stop(connection, keys)

@@ -101,6 +101,9 @@ export class Listener {
         this.onNote(`${symbol}: ${missed} updates missed`);
       }
     }
+    for (const [symbol, seq] of Object.entries(told.seq)) {
+      if (!this.seq.has(symbol)) this.seq.set(symbol, seq);
+    }
   }
 
   take(told) {

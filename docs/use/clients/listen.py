@@ -134,6 +134,9 @@ class Listener:
                 self._announced[symbol] = missed
                 self._on_note(f"{symbol}: {missed} updates missed")
 
+        for symbol, seq in told["seq"].items():
+            self.seq.setdefault(symbol, seq)
+
     def _take(self, told: Message) -> None:
         snapshot = told["type"] == "snapshot"
         for counts in (told.get("conflated", {}), told.get("lost", {})):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import subprocess
@@ -25,7 +26,6 @@ isolation = "{isolation}"
 required = false
 record = "{record}"
 began = {began}
-ends = {ends}
 """
 SERVER = """
 [server]
@@ -125,17 +125,20 @@ class Server:
 
 @dataclass
 class House:
-    """A market that opens now and ends after so many seconds, its sources and servers."""
+    """A market that opens now, its sources and servers."""
 
     root: Path
-    seconds: float
     began: float = field(default_factory=time.time)
+    ends: float = math.inf
+    """When the market stands still, in seconds since 1970."""
     servers: dict[str, Server] = field(default_factory=dict[str, Server])
 
-    @property
-    def ends(self) -> float:
-        """When the market stands still, in seconds since 1970."""
-        return self.began + self.seconds
+    def end_in(self, seconds: float) -> None:
+        """Let the market stand still in so many seconds from now."""
+        self.ends = time.time() + seconds
+        written = self.root / "ends.new"
+        written.write_text(repr(self.ends))
+        written.rename(self.root / "ends")
 
     def server(self, name: str, tables: str, *, started: bool = True) -> Server:
         """A further server, usually started."""
@@ -158,9 +161,7 @@ class House:
         """The tables of sources of the market, and the route over them, the agent's first."""
         record = self.root.as_posix()
         tables = [
-            SOURCE.format(
-                name=name, isolation=isolation, record=record, began=self.began, ends=self.ends
-            )
+            SOURCE.format(name=name, isolation=isolation, record=record, began=self.began)
             for name in names
         ]
         if agent is not None:
@@ -202,10 +203,10 @@ class House:
 
 
 @contextlib.contextmanager
-def house(root: Path, seconds: float) -> Generator[House]:
+def house(root: Path) -> Generator[House]:
     """A market and whatever servers are started for it; all end with it."""
     publish(root, "support.streams.market", PLUGIN)
-    built = House(root, seconds)
+    built = House(root)
     try:
         yield built
     finally:

@@ -123,6 +123,8 @@ def _complete(place: _Place, item: Item, pushed: Pushed) -> list[str]:
     last = place.last
     if last is None or place.explained or last.source != item.source:
         return []
+    if last.kind == "snapshot":  # it may be an answer from before the feed began
+        return []
     own = pushed.get(item.source, ())
     between = bisect_left(own, item.number) - bisect_right(own, last.number)
     counted = item.seq - last.seq - 1

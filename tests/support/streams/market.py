@@ -5,6 +5,7 @@ Each source writes down what it pushes, before it pushes it. It falls silent, an
 file with its name says so.
 """
 
+import math
 import os
 import threading
 import time
@@ -55,11 +56,13 @@ def quote_of(symbol, number):
 
 
 class CheckedSettings(Settings):
-    """Where it writes, and the seconds since 1970 from which and until which things happen."""
+    """Where it writes, and the seconds since 1970 from which on things happen.
+
+    Until when, the file ``ends`` says as soon as somebody knows.
+    """
 
     record: Path
     began: float
-    ends: float
 
 
 class Checked(Source):
@@ -74,6 +77,7 @@ class Checked(Source):
         self._over = threading.Event()
         self._lock = threading.Lock()
         self._file = None
+        self._ends = math.inf
 
     async def open(self):
         self._over.clear()
@@ -104,7 +108,9 @@ class Checked(Source):
                 self._told.pop(symbol, None)
 
     def _number(self, symbol):
-        return number_at(symbol, self.settings.began, self.settings.ends, time.time())
+        if self._ends == math.inf and (known := self.settings.record / "ends").exists():
+            self._ends = float(known.read_text())
+        return number_at(symbol, self.settings.began, self._ends, time.time())
 
     def _is(self, what):
         return (self.settings.record / f"{self.name}.{what}").exists()

@@ -109,10 +109,11 @@ async def trial(
     house: House,
     faults: Sequence[Fault],
     *,
+    seconds: float,
     seed: int,
     pause: float = 0.8,
 ) -> Verdict:
-    """Listen until the market has ended, while faults happen one after another.
+    """Listen until the market ends in so many seconds, while faults happen one after another.
 
     The listeners listen to the house's server ``edge``.
     """
@@ -120,6 +121,7 @@ async def trial(
     listeners = crowd(edge.port)
     stage = Stage(house, edge, listeners, Random(seed), house.servers.get("agent"))
     verdict = Verdict()
+    house.end_in(seconds)
     running = [asyncio.ensure_future(one.run()) for one in listeners]
     try:
         await asyncio.sleep(1.0)

@@ -72,6 +72,9 @@ class TestLogs:
         [
             ("GET /x?token=abc&a=1 HTTP", "GET /x?token=***&a=1 HTTP"),
             ("GET /x?api_key=abc HTTP", "GET /x?api_key=*** HTTP"),
+            ("GET /x?apikey=abc HTTP", "GET /x?apikey=*** HTTP"),
+            ("GET /x?access_token=abc HTTP", "GET /x?access_token=*** HTTP"),
+            ("GET /x?a=1&x-api-key=abc HTTP", "GET /x?a=1&x-api-key=*** HTTP"),
             ("GET /x?symbols=600519.SH HTTP", "GET /x?symbols=600519.SH HTTP"),
             ("GET /x?KEY=%61%62 HTTP", "GET /x?KEY=*** HTTP"),
         ],

@@ -477,3 +477,16 @@ async def test_one_that_closes_every_connection_is_tried_ever_more_rarely():
         await other.sockets[4].close(1011)
         await until(lambda: made.connections == 6)
         assert rows == [4, 1]
+
+
+async def test_a_connection_that_is_given_up_before_it_greets_does_not_stay_open():
+    async with listening() as other, streaming(other) as made:
+        other.greeting = None
+        asking = asyncio.create_task(made.subscribe((MAOTAI,), made.push, ()))
+        await until(lambda: other.sockets)
+        await asyncio.sleep(0.05)  # it waits for the greeting now
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        async with asyncio.timeout(5):
+            await other.sockets[0].wait_closed()

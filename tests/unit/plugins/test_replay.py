@@ -368,6 +368,26 @@ class TestPushes:
         assert told == [first, last, "the recorded day begins again", first]
         assert source.report()["laps"] == 1
 
+    async def test_who_comes_in_a_later_lap_hears_nothing_of_what_is_still_to_come(
+        self, play, tmp_path, clock
+    ):
+        times = [instant(f"10:00:{second:02}") for second in (0, 10, 20)]
+        recorded(
+            tmp_path,
+            *(update(DEPTH, book(quote(at=at)), at, seq) for seq, at in enumerate(times)),
+        )
+        source, early, late = await play(tmp_path, loop=True), Pushed(), Pushed()
+        clock.advance(23 * 2 + 5)  # 10:00:05 of the third lap
+        await source.subscribe((MOUTAI,), early)
+        source._player.play()
+        assert [one.quote.as_of for one in early.depths] == times[:1]
+        clock.advance(23)  # the next lap has begun, and its player has not looked yet
+        await source.subscribe((PING_AN,), late)
+        await source.subscribe((MOUTAI,), late)
+        source._player.play()
+        assert [one.quote.as_of for one in late.depths] == times[:1]
+        assert early.gaps[-1].reason == "the recorded day begins again"
+
     async def test_it_plays_by_itself(self, play, day, clock):
         import asyncio
 

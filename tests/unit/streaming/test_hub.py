@@ -419,3 +419,24 @@ class Hearing(RuleBasedStateMachine):
 
 TestHearing = Hearing.TestCase
 TestHearing.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+def test_what_one_view_cannot_write_is_said_to_nobody_and_makes_no_hole(hub):
+    class Choosy(Seen):
+        def fragment(self, update):
+            if update.value == "bad":
+                raise TypeError("no such number")
+            return update
+
+    one, other = Ear(), Ear()
+    hub.listen(one.lane, QUOTE, (A,))
+    hub.listen(other.lane, Choosy(), (A,))
+    say(hub, A, 1)
+    with pytest.raises(TypeError, match="number"):
+        say(hub, A, "bad")
+    say(hub, A, 2)
+    for ear in (one, other):
+        assert [update.value for update in ear.updates] == [2]
+        assert ear.updates[-1].seq == 2
+    (caught,) = hub.listen(Ear().lane, Choosy(), (A,))
+    assert [update.value for update in caught.fragments] == [2]

@@ -16,6 +16,7 @@ from argus_core.model.ask import Ask, Deadline
 from argus_core.model.query import HistoryQuery
 from argus_core.model.records import Gap
 from argus_core.model.request import Priority, current_request
+from argus_core.streaming import livebars
 from argus_core.streaming.hub import Hub
 from argus_core.streaming.lanes import QUEUED, Lane
 from argus_core.streaming.lines import Line
@@ -505,3 +506,25 @@ async def test_trades_and_gaps_reach_the_bars_through_the_desk():
             streaming.switched([line], "gone")
             push("10:01:05", 2900.0, ("10:01:04", 100.0))
             assert streaming.hub.topics[MINUTES, SHARE].last.value.partial
+
+
+async def test_a_bar_that_cannot_be_said_does_not_end_the_stream(monkeypatch):
+    monkeypatch.setattr(livebars, "LOOK", 0.001)
+    desk = Desk()
+    calls = {"closed": 0, "replaced": 0}
+
+    def closed(_now):
+        calls["closed"] += 1
+        raise KeyError("600519.SH")
+
+    async def replaced():
+        calls["replaced"] += 1
+        raise KeyError("final")
+
+    desk.bars.closed, desk.bars.replaced = closed, replaced
+    running = asyncio.create_task(desk.bars.run())
+    async with asyncio.timeout(5):
+        while min(calls.values()) < 3:  # noqa: ASYNC110 - its own tasks count
+            await asyncio.sleep(0.001)
+    assert not running.done()
+    running.cancel()

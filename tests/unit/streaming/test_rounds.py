@@ -162,6 +162,32 @@ def test_one_who_is_forgotten_leaves_no_timer(hall, loop):
     assert not loop.waiting
 
 
+def test_one_who_is_answered_again_and_again_between_two_batches_has_one_timer(hall, loop):
+    one = hall.listener(interval=3600.0)
+    one.say(0)
+    loop.run()
+    for what in range(1, 50):
+        one.say(what)
+        loop.run(ROUND)
+        one.lane.taken()  # as every answer takes along what waits
+    one.say(50)
+    loop.run(ROUND)
+    assert len(loop.waiting) == 1
+    hall.rounds.forget(one.lane)
+    assert not loop.waiting
+
+
+def test_one_who_leaves_before_the_next_round_leaves_no_timer(hall, loop):
+    one = hall.listener(interval=3600.0)
+    one.say(1)
+    loop.run()
+    one.say(2)
+    hall.rounds.forget(one.lane)
+    one.lane.taken()
+    loop.run(1.0)
+    assert not loop.waiting
+
+
 def test_after_the_end_nothing_is_sent_and_no_timer_is_left(hall, loop):
     quick, slow = hall.listener(), hall.listener(interval=10.0)
     for one in (quick, slow):

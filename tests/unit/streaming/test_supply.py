@@ -629,7 +629,6 @@ class TestRaces:
         await until(lambda: house.supplier.arrange() or house.supplier.pushing.nodes.keys() == left)
         assert ("unsubscribe", (A,)) in hanging.calls
 
-
     async def test_an_end_that_hangs_is_carried_out_once_the_source_is_back(
         self, studio, clock, monkeypatch
     ):

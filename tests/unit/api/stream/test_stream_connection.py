@@ -224,3 +224,22 @@ async def test_a_lane_that_nobody_needs_is_forgotten():
     stage.connection.keep([slow])
     assert stage.connection.lane(5.0) is slow
     assert stage.connection.lane(0.0) is not stage.lane
+
+
+async def test_one_who_lets_answers_lie_is_let_go_at_the_next_one_not_a_second_later():
+    stage = Stage(max_queued_bytes=16 * 1024)
+    stage.wire.full = True
+    for _ in range(100):
+        stage.connection.say(b"x" * 10_000)
+    assert stage.wire.closed == (4008, "this client reads too slowly")
+    assert stage.connection.backlog == 0  # nor is anything kept for one who has gone
+
+
+async def test_an_answer_may_be_as_long_as_it_must_be():
+    stage = Stage(max_queued_bytes=16 * 1024)
+    stage.wire.full = True
+    stage.connection.say(*(b"x" * 10_000 for _ in range(50)))
+    stage.wire.full = False
+    stage.connection.flush()
+    assert len(stage.wire.sent) == 50
+    assert stage.wire.open

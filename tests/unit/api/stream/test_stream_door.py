@@ -164,11 +164,31 @@ async def test_only_the_revoked_key_s_connections_end(guarded):
         assert await stays.all_heard() == stays.heard[:1]
 
 
+@pytest.mark.usefixtures("impatient")
+async def test_keys_are_judged_again_after_whoever_judges_them_failed(guarded, monkeypatch):
+    house = guarded.house
+    judge, failed = house.gateway.authenticate, []
+
+    async def fails(presented):
+        failed.append(presented)
+        raise OSError("the disk is away")
+
+    async with house.client(headers=guarded.key()) as client:
+        await client.hear("hello")
+        monkeypatch.setattr(house.gateway, "authenticate", fails)
+        await until(lambda: len(failed) > 2)
+        assert await client.all_heard() is not None  # nobody is sent away for that
+        monkeypatch.setattr(house.gateway, "authenticate", judge)
+        guarded.revoke()
+        assert (await client.closed())[0] == 4001
+
+
 # -- pages ------------------------------------------------------------------------------------
 
 
 async def test_scripts_of_strange_pages_are_refused(house):
-    for origin in ("https://evil.example", "null", f"http://{house.address}.evil.example"):
+    evil = ("https://evil.example", "null", f"http://{house.address}.evil.example", "http://[::1")
+    for origin in evil:
         status, error = await refusal(house, origin=origin)
         assert (status, error["code"]) == (403, "FORBIDDEN")
         assert "origins" in error["message"]

@@ -159,3 +159,9 @@ async def test_who_leaves_leaves_nothing_behind(serve):
             await until(lambda: not house.audience.connections and not takers)
             assert house.gateway.streaming.hub.topics == {}
             assert house.gateway.streaming.hub.listeners == []
+
+
+async def test_where_everybody_is_let_in_there_is_no_limit_unless_one_is_stated(serve):
+    async with serve() as house, house.client() as client:
+        hello = await client.hear("hello")
+        assert hello["limits"]["messages_per_minute"] is None

@@ -1,9 +1,13 @@
 """What other gateways are told, byte by byte, and what they must say of themselves."""
 
+import asyncio
+import json
 from datetime import timedelta
 
 import pytest
 from support.clock import TestClock
+from websockets.asyncio.client import connect
+from websockets.typing import Subprotocol
 
 from argus_api.stream.relay import IN_A_FRAME, QUEUED_BYTES, Relay, bounds
 from argus_api.stream.relay_talk import MOST_BEHIND, _behind
@@ -100,3 +104,22 @@ def test_a_circle_and_a_net_without_end_are_refused(via):
 
 def test_the_protocol_has_the_name_that_both_sides_know(relay):
     assert (relay.name, relay.binary) == (PUSH_PROTOCOL, False) == ("argus.relay.v1", False)
+
+
+async def test_another_gateway_ends_as_many_symbols_at_once_as_it_began(serve):
+    many = [f"{600000 + n}.SH" for n in range(5)]
+    async with serve(stream={"max_symbols": 2}) as house:
+        async with connect(
+            f"ws://{house.address}/ws/market_data",
+            subprotocols=[Subprotocol(PUSH_PROTOCOL)],
+            compression=None,
+            proxy=None,
+        ) as socket:
+            for action in ("subscribe", "unsubscribe"):
+                asked = {"action": action, "symbols": many, "id": 1}
+                await socket.send(json.dumps(asked))
+                async with asyncio.timeout(10):
+                    while (told := json.loads(await socket.recv())).get("id") != 1:
+                        pass
+                assert told["type"] == f"{action}d", told
+        assert house.gateway.streaming.hub.subscriptions == 0
