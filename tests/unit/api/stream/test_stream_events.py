@@ -245,3 +245,11 @@ async def test_whoever_takes_nothing_is_let_go(monkeypatch):
         await wire.cut.wait()
     running.cancel()
     assert len(taken) == 1
+
+
+async def test_whoever_asks_for_the_head_alone_does_not_listen(house):
+    async with httpx.AsyncClient(**PLAINLY) as client:
+        response = await client.head(house.url + PATH, params={"symbols": A})
+    assert (response.status_code, response.content) == (200, b"")
+    assert response.headers["content-type"].startswith("text/event-stream")
+    assert not house.audience.connections
