@@ -68,9 +68,17 @@ class Polls:
         found = dict((await self._asking.books(deep, only)).values)
         rest = [line.symbol for line in lines if line.symbol not in found]
         found.update((await self._asking.quotes(rest, only)).values)
-        silent = [line for line in lines if not self._answered(line, only, found.get(line.symbol))]
+        silent = [line for line in lines if not self._taken(line, only, found.get(line.symbol))]
         if silent:
             self._supplier.rearrange(silent, f"{', '.join(sorted(only))} has nothing new to tell")
+
+    def _taken(self, line: Line, only: frozenset[str], item: Found | None) -> bool:
+        """As :meth:`_answered`; one that cannot be taken keeps nothing from the others."""
+        try:
+            return self._answered(line, only, item)
+        except Exception:
+            log.exception("what was asked of %s was not taken", line.symbol)
+            return True
 
     def _answered(self, line: Line, only: frozenset[str], item: Found | None) -> bool:
         """Take what an answer says of a line; false if it has said nothing too often."""

@@ -111,12 +111,12 @@ def test_another_epoch_begins_with_a_snapshot():
 
 def sure(verdict):
     assert not verdict.wrong, "\n".join([*verdict.wrong[:20], str(verdict.faults)])
-    assert verdict.faults.total() > 1
-    assert verdict.events["update"] > 300
-    assert verdict.pushed > 300
+    assert verdict.faults
+    assert verdict.events["update"] > 100
+    assert verdict.pushed > 100
 
 
-@pytest.mark.parametrize(("faults", "seconds"), [(GENTLE, 14.0), (ROUGH, 20.0)])
+@pytest.mark.parametrize(("faults", "seconds"), [(GENTLE, 8.0), (ROUGH, 12.0)])
 def test_under_faults_nobody_is_lied_to(tmp_path, faults, seconds):
     with house(tmp_path) as built:
         built.alone()
@@ -126,4 +126,4 @@ def test_under_faults_nobody_is_lied_to(tmp_path, faults, seconds):
 def test_behind_another_gateway_nobody_is_lied_to_either(tmp_path):
     with house(tmp_path) as built:
         built.behind()
-        sure(asyncio.run(trial(built, BEHIND, seconds=20.0, seed=1)))
+        sure(asyncio.run(trial(built, BEHIND, seconds=12.0, seed=1)))

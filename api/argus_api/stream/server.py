@@ -51,17 +51,22 @@ class Sockets:
             return
         await receive()  # websocket.connect
         try:
+            self._refuse_crowds()
             principal, presented = await self._admitted(scope)
+            self._refuse_crowds()  # others may have come in meanwhile
         except ArgusError as error:
             self._audience.refused += 1
             await _refuse(self._audience, error, scope, receive, send)
             return
         await self._serve(scope, receive, send, principal, presented)
 
-    async def _admitted(self, scope: Scope) -> tuple[Principal | None, Presented | None]:
-        """Who comes, None if he is still to say so, and what he showed; raises if he may not."""
+    def _refuse_crowds(self) -> None:
+        """Raise :class:`Overloaded` if no further connection is taken."""
         if self._lifecycle.draining or self._audience.crowded:
             raise Overloaded("no more connections are taken", retry_after=5.0)
+
+    async def _admitted(self, scope: Scope) -> tuple[Principal | None, Presented | None]:
+        """Who comes, None if he is still to say so, and what he showed; raises if he may not."""
         request = HTTPConnection(scope)
         refuse_keys_in_url(request)
         self._refuse_strangers(request)

@@ -46,6 +46,11 @@ INTERVAL: Param[int] = Param(
 _PARAMS = Params(SYMBOLS, FIELDS, CHANNEL, INTERVAL)
 
 
+def _refuse_crowds(audience: Audience) -> None:
+    if audience.crowded:
+        raise Overloaded("no more connections are taken", retry_after=5.0)
+
+
 @router.get(
     "/stream",
     summary="Live updates as server-sent events",
@@ -69,10 +74,10 @@ async def stream(request: Request) -> Response:
     if fields is not None:
         body["fields"] = list(fields)
     want = want_of(body, most=streaming.table.max_symbols)
-    if audience.crowded:
-        raise Overloaded("no more connections are taken", retry_after=5.0)
+    _refuse_crowds(audience)
     with streaming.held(want.symbols):
         ready = await streaming.ready(want.channel, want.symbols)
+    _refuse_crowds(audience)  # others may have come in meanwhile
     rejected = {**want.rejected, **ready.rejected}
     if not ready.symbols and (error := failed_batch(rejected)) is not None:
         raise error

@@ -15,10 +15,12 @@ from support.streams.judge import Item, judged
 from support.streams.listener import Listener
 from support.streams.market import SYMBOLS, number_at
 
-SETTLING = 8.0
+SETTLING = 20.0
 """Seconds after the market's end within which everybody must know it."""
 UNDISTURBED = 4.0
 """Seconds before the market's end in which nothing breaks any more."""
+LEAST = 3
+"""Faults that happen however slow the machine is."""
 Fault = Callable[["Stage"], Awaitable[None]]
 
 
@@ -113,7 +115,7 @@ async def trial(
     seed: int,
     pause: float = 0.8,
 ) -> Verdict:
-    """Listen until the market ends in so many seconds, while faults happen one after another.
+    """Listen while faults happen one after another, and then until the market has ended.
 
     The listeners listen to the house's server ``edge``.
     """
@@ -121,16 +123,17 @@ async def trial(
     listeners = crowd(edge.port)
     stage = Stage(house, edge, listeners, Random(seed), house.servers.get("agent"))
     verdict = Verdict()
-    house.end_in(seconds)
+    until = time.time() + seconds
     running = [asyncio.ensure_future(one.run()) for one in listeners]
     try:
         await asyncio.sleep(1.0)
-        while time.time() < house.ends - UNDISTURBED:
+        while time.time() < until or verdict.faults.total() < LEAST:
             fault = stage.random.choice(list(faults))
             verdict.faults[fault.__name__] += 1
             await fault(stage)
             await asyncio.sleep(stage.random.uniform(0, 2 * pause))
-        await asyncio.sleep(max(0.0, house.ends - time.time()))
+        house.end_in(UNDISTURBED)
+        await asyncio.sleep(UNDISTURBED)
         settled, late = _settled(house), house.ends + SETTLING
         while time.time() < late and not all(map(settled, listeners)):  # noqa: ASYNC110
             await asyncio.sleep(0.1)

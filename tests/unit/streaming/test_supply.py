@@ -115,6 +115,21 @@ class TestTheRoute:
         await house.listen(A, B, C)
         assert sorted(len(one.pushing) for one in nodes) == [1, 2]
 
+    async def test_one_answer_that_cannot_be_taken_keeps_nothing_from_the_others(
+        self, studio, clock, caplog
+    ):
+        class Choosy(Seen):
+            def fragment(self, update):
+                raise TypeError("no such number")
+
+        house = studio(*alone(Asked("asked", clock, price=11.0)))
+        ear = await house.listen(A, B)
+        house.hub.listen(Ear().lane, Choosy(), (A,))
+        clock.advance(3)
+        await house.polls.polled()
+        assert [update.symbol for update in ear.updates] == [B]
+        assert "asked of 600519.SH was not taken" in caplog.text
+
     async def test_a_lone_source_that_refuses_to_push_is_asked_instead(self, studio, clock):
         one = Answering("one", clock)
         one.refuses, one.price = NotOffered("no push for this account"), 9.0

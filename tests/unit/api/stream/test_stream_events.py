@@ -253,3 +253,16 @@ async def test_whoever_asks_for_the_head_alone_does_not_listen(house):
     assert (response.status_code, response.content) == (200, b"")
     assert response.headers["content-type"].startswith("text/event-stream")
     assert not house.audience.connections
+
+
+async def test_no_more_come_in_at_once_than_there_is_room_for(serve):
+    async with serve(stream={"max_connections": 2}) as house, contextlib.AsyncExitStack() as stack:
+        client = await stack.enter_async_context(httpx.AsyncClient(**PLAINLY))
+
+        async def come():
+            asked = client.stream("GET", house.url + PATH, params={"symbols": A})
+            return (await stack.enter_async_context(asked)).status_code
+
+        codes = await asyncio.gather(*(come() for _ in range(8)))
+        assert sorted(codes) == [200] * 2 + [503] * 6
+        assert len(house.audience.connections) == 2
