@@ -238,7 +238,7 @@ OFFENCES: dict[Callable[[Line, Random], Awaitable[Ending]], frozenset[Ending]] =
     floods_pings: frozenset({"4009"}),
     floods_pongs: frozenset({"4009"}),
     floods_empty_messages: frozenset({"4000", "4009", "cut"}),
-    floods_messages: frozenset({"4009"}),
+    floods_messages: frozenset({"4009", "cut"}),
     floods_subscriptions: frozenset({"4009"}),
     sends_no_utf8: frozenset({"1007"}),
     sends_fragments: frozenset({"1009"}),

@@ -59,6 +59,9 @@ class Talk:
     async def heard(self) -> dict[str, Any] | None:
         """The next message that can be read; None once the client has left."""
         while True:
+            # A message that waits already is received at once: without a turn for everybody else,
+            # whoever sends a thousand of them would keep the others waiting for all the answers.
+            await asyncio.sleep(0)
             event = await self._receive()
             if event["type"] != "websocket.receive" or not self.connection.wire.open:
                 return None

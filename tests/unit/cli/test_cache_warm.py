@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import signal
 import sys
 import threading
@@ -145,7 +146,8 @@ def test_ctrl_c_ends_it_cleanly_and_says_how_to_go_on(monkeypatch):
     assert lines[-1].startswith("interrupted: run the same command again")
     again = warm(*ONE_EACH)
     assert again.exit_code == 0
-    assert "2 already fresh" in again.stdout or "4 already fresh" in again.stdout
+    # What was under way may have been kept as well.
+    assert re.search(r"\b[246] already fresh", again.stdout)
 
 
 class Terminal(io.StringIO):
