@@ -32,7 +32,7 @@ from websockets.uri import parse_uri
 SLOW_SYMBOLS = 200
 PATIENCE = 6.0
 """Seconds that a client which never reads waits before it looks how it was ended."""
-PAUSE = 0.2
+PAUSE = 1.0
 """Seconds until an offender comes again."""
 Ending = str
 
@@ -244,7 +244,7 @@ OFFENCES: dict[Callable[[Line, Random], Awaitable[Ending]], frozenset[Ending]] =
     sends_fragments: frozenset({"1009"}),
     sends_empty_fragments: frozenset({"1009", "4009"}),
     sends_a_megabyte: frozenset({"1009"}),
-    sends_nonsense: frozenset({"4000"}),
+    sends_nonsense: frozenset({"4000", "4009"}),
     breaks_the_framing: frozenset({"1002"}),
 }
 """Every offence, with the endings that are documented for it. A client that takes nothing cannot
