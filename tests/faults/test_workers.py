@@ -178,6 +178,8 @@ class TestADeath:
             with pytest.raises(SourceUnavailable, match="busy with `quotes`, which was given up"):
                 await asked(source, PLAIN)
             await until(lambda: source.worker == "down")
+            # It is down before it is told why.
+            await until(lambda: any(r.levelno == logging.ERROR for r in caplog.records))
             (death,) = [r for r in caplog.records if r.levelno == logging.ERROR]
             assert "was killed: call `quotes` ran 0." in death.getMessage()
             assert "in released" in death.getMessage(), "the stack says where it hung"
