@@ -14,22 +14,20 @@ from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, Field
 
+from argus_core.cache_tables import DEFAULT_RULES, CacheRule, rules_of
 from argus_core.environment import default_ttl, pool_defaults, pool_variables, server_keys
 from argus_core.errors import ConfigError
 from argus_core.plugin_tables import AuthTable, PluginTable, PoolTable, SourceTable
 from argus_core.routes import Routes
+from argus_core.stream_table import StreamTable
 from argus_core.tables import (
-    DEFAULT_RULES,
     LONGEST_NAME,
-    CacheRule,
     HistoryTable,
     PoolLimits,
     ServerNodesTable,
     ServerTable,
-    StreamTable,
     Table,
     WarmupTable,
-    rules_of,
     unfit,
 )
 from argus_core.telemetry.mistakes import as_table, made, nearest, unknown

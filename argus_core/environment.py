@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from argus_core.cache_tables import DEFAULT_RULES, CacheRule
 from argus_core.errors import ConfigError
-from argus_core.tables import DEFAULT_RULES, CacheRule, PoolLimits
+from argus_core.tables import PoolLimits
 from argus_core.telemetry.mistakes import made
 
 _SERVER = {

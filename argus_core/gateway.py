@@ -5,15 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Mapping
-from dataclasses import replace
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from random import Random
 from types import TracebackType
 from typing import Any, Self
 from uuid import uuid4
-
-import polars as pl
 
 from argus_core.assembly import Parts
 from argus_core.checks import Check, check
@@ -24,39 +21,19 @@ from argus_core.control.overlay import Report
 from argus_core.control.pools import Pools
 from argus_core.control.routes import RouteDesk
 from argus_core.control.sources import Switches
-from argus_core.errors import (
-    BadCredentials,
-    ConfigError,
-    NotOffered,
-)
+from argus_core.errors import BadCredentials, ConfigError
 from argus_core.extend.authenticator import Authenticator, Presented, Principal
+from argus_core.extend.cache import Cache
 from argus_core.keeping import Keeping
-from argus_core.lookups import Lookups, Offers
 from argus_core.market import calendar
-from argus_core.market.ranges import bounds
 from argus_core.model.answer import Answer
 from argus_core.model.ask import Ask, Deadline
-from argus_core.model.period import Period
-from argus_core.model.query import (
-    ChartPanelsQuery,
-    DepthQuery,
-    HistoryQuery,
-    InstrumentsQuery,
-    ListingsQuery,
-    MainContractsQuery,
-    Query,
-    QuotesQuery,
-    TicksQuery,
-)
-from argus_core.model.records import Depth, Instrument, Quote, TradingDays
-from argus_core.model.request import refuse_loop, requesting
-from argus_core.model.symbol import Exchange, Symbol
-from argus_core.outcomes import Outcomes, identified
+from argus_core.model.query import DepthQuery
+from argus_core.model.symbol import Symbol
 from argus_core.quality.desk import Quality
-from argus_core.renames import Renames
+from argus_core.questions import Questions
 from argus_core.routing.router import Router
 from argus_core.routing.status import SourceStatus, status_of
-from argus_core.series import Series
 from argus_core.streaming.desk import Streaming
 from argus_core.tables import HistoryTable
 from argus_core.telemetry.redact import Redactor
@@ -67,7 +44,7 @@ SNAPSHOT = 3.0
 SNAPSHOT_LEVELS = 5
 
 
-class Gateway:
+class Gateway(Questions):
     """A configured Argus. Two gateways in one process share nothing.
 
     Use it as an async context manager: sources and caches are opened on entry and closed, in
@@ -83,33 +60,26 @@ class Gateway:
         offline: bool = False,
     ) -> None:
         self.config = config
-        self.clock = clock or Clock()
-        self.offline = offline
-        random = random or Random()
-        self.control = Control(config, clock=self.clock, random=random, offline=offline)
+        clock, random, gateway = clock or Clock(), random or Random(), uuid4().hex
+        self.control = Control(config, clock=clock, random=random, offline=offline)
         self._redactor = self.control.redactor
-        self.id = uuid4().hex
         self._router = Router(
             self._parts.routes,
-            clock=self.clock,
+            clock=clock,
             redactor=self._redactor,
-            gateway=self.id,
+            gateway=gateway,
             merits=self._parts.merits,
         )
         self._kept = Keeping(
-            config, self._parts, self._router, clock=self.clock, random=random, offline=offline
+            config, self._parts, self._router, clock=clock, random=random, offline=offline
         )
+        nodes = self._parts.nodes.values()
+        super().__init__(self._kept, nodes, gateway=gateway, clock=clock, offline=offline)
         self.control.attach(self._router, self._reconfigured)
-        self._answers = self._kept.answers
-        self._series = Series(self._kept.past, self._parts.nodes.values(), self.clock)
-        self._outcomes = Outcomes(self._answers)
-        self._lookups = Lookups(self._answers, self.clock, offline=offline)
-        self._offers = Offers()
-        self._renames = Renames(self._answers, self.clock)
         self.quality = Quality(
             self._parts.nodes,
             renames=self._renames,
-            clock=self.clock,
+            clock=clock,
             redactor=self._redactor,
             archive=self._kept.archive,
         )
@@ -117,7 +87,21 @@ class Gateway:
         self.pools = Pools(self.control, self._kept.checks)
         self.routes = RouteDesk(self.control)
         self.switches = Switches(self.control)
-        self.warmup = Warmup(
+        self.warmup = self._warmed(config)
+        self.streaming = Streaming(
+            self._parts.routes,
+            self._router,
+            self._look,
+            clock=clock,
+            table=config.stream,
+            gateway=gateway,
+            history=self.history,
+        )
+        self._entered = False
+        self.started: datetime | None = None
+
+    def _warmed(self, config: Config) -> Warmup:
+        return Warmup(
             self,
             nodes=self._parts.nodes.values(),
             table=config.warmup,
@@ -127,18 +111,6 @@ class Gateway:
             settle_hours=(config.history or HistoryTable()).settle_hours,
             lasting=self._kept.lasting,
         )
-        self.streaming = Streaming(
-            self._parts.routes,
-            self._router,
-            self._look,
-            clock=self.clock,
-            table=config.stream,
-            gateway=self.id,
-            replaying=self._replaying,
-            history=self.history,
-        )
-        self._entered = False
-        self.started: datetime | None = None
 
     @classmethod
     def from_toml(
@@ -198,104 +170,7 @@ class Gateway:
                 await self.control.aclose()
                 self._entered = False
 
-    # -- questions ----------------------------------------------------------------------------
-
-    async def fetch(self, query: Query, ask: Ask) -> Answer[Any]:
-        """Raw canonical values of one dataset; keys that no source has are left out."""
-        try:
-            return await self._answers.fetch(query, ask)
-        except NotOffered as error:
-            raise await self._offers.refusal(query.dataset, error) from None
-
-    async def raw(self, query: Query, ask: Ask, via: tuple[str, ...] = ()) -> Answer[Any]:
-        """What :meth:`fetch` answers, bars and factors out of the archive where it holds them.
-
-        ``via`` are the ids of the gateways through which the question has come, the first asker
-        first. Raises :class:`Loop` if this one is among them.
-        """
-        refuse_loop(self.id, via)
-        # Only who asks gateways himself must tell apart whose question he joins: see Errand.
-        relays = any(node.source.relays for node in self._parts.nodes.values())
-        with requesting(via=via if relays else ()):
-            try:
-                return await self._kept.past.fetch(query, ask)
-            except NotOffered as error:
-                raise await self._offers.refusal(query.dataset, error) from None
-
-    async def quotes(self, symbols: tuple[Symbol, ...], ask: Ask) -> Answer[Quote]:
-        """The latest quote of each symbol; a renamed one comes under its present code."""
-        symbols = await self._renames.current(symbols, ask)
-        answer = await self.fetch(QuotesQuery(symbols=symbols), ask)
-        return await self._outcomes.settle(symbols, answer, ask)
-
-    async def depth(self, symbols: tuple[Symbol, ...], levels: int, ask: Ask) -> Answer[Depth]:
-        """Quote, order book and trades of each symbol; fewer levels where the source has fewer."""
-        symbols = await self._renames.current(symbols, ask)
-        answer = await self.fetch(DepthQuery(symbols=symbols, levels=levels), ask)
-        return await self._outcomes.settle(symbols, answer, ask)
-
-    async def history(self, query: HistoryQuery, ask: Ask) -> Answer[pl.DataFrame]:
-        """One frame of bars a symbol, ascending; a known symbol without rows has none in it.
-
-        Columns: ``date`` (and before it ``time``, the bar's end, for intraday periods), open,
-        high, low, close, volume, turnover, change, change_pct, final.
-        """
-        query = replace(query, symbols=await self._renames.current(query.symbols, ask))
-        try:
-            answer = await self._series.history(query, ask)
-        except NotOffered as error:
-            raise await self._offers.refusal("bars", error) from None
-        return await self._outcomes.settle(query.symbols, answer, ask, self._series.empty(query))
-
-    async def instruments(self, symbols: tuple[Symbol, ...], ask: Ask) -> Answer[Instrument]:
-        """What each symbol is."""
-        symbols = await self._renames.current(symbols, ask)
-        answer = await self.fetch(InstrumentsQuery(symbols=symbols), ask)
-        return identified(symbols, answer)
-
-    async def ticks(
-        self, symbols: tuple[Symbol, ...], start: date, end: date, ask: Ask
-    ) -> Answer[pl.DataFrame]:
-        """One frame of past snapshots a symbol, ascending, over whole trading dates.
-
-        Columns: time, date, price, open, high, low, prev_close, volume, turnover (both since the
-        day began), open_interest, and ``bid_price1`` … ``ask_volume5``.
-        """
-        since, until = bounds(start, end, nightly=any(s.exchange.trades_futures for s in symbols))
-        query = TicksQuery(symbols=symbols, start=start, end=end, since=since, until=until)
-        return await self._outcomes.settle(symbols, await self.fetch(query, ask), ask)
-
-    async def main_contracts(
-        self, symbols: tuple[Symbol, ...], day: date, ask: Ask
-    ) -> Answer[Symbol]:
-        """The contract that each main continuous series (``rb88.SHFE``) follows on ``day``."""
-        return await self.fetch(MainContractsQuery(symbols=symbols, day=day), ask)
-
-    async def chart_panel(
-        self, symbols: tuple[Symbol, ...], period: Period, ask: Ask
-    ) -> Answer[str]:
-        """The name of a panel with a chart of each symbol, drawn on a client's screen."""
-        query = ChartPanelsQuery(panels=(f"argus-{ask.trace_id}",), symbols=symbols, period=period)
-        answer: Answer[str] = await self.fetch(query, ask)
-        if not answer.data:
-            raise await self._offers.refusal(query.dataset, NotOffered("no source drew the panel"))
-        return answer
-
-    async def trading_days(
-        self, exchanges: tuple[Exchange, ...], start: date, end: date, ask: Ask
-    ) -> Answer[TradingDays]:
-        """The trading dates of each exchange, from the sources first, else from the offline one.
-
-        Raises :class:`BeyondHorizon` if neither knows the whole range.
-        """
-        return await self._lookups.trading_days(exchanges, start, end, ask)
-
-    async def sector(self, name: str, ask: Ask) -> Answer[tuple[Symbol, ...]]:
-        """The members of a sector: the vendor's own, else derived from the instrument table."""
-        try:
-            return await self._lookups.sector(name, ask)
-        except NotOffered as error:
-            raise await self._offers.refusal(ListingsQuery.dataset, error) from None
+    # -- streaming ----------------------------------------------------------------------------
 
     async def _look(self, dataset: str, symbols: tuple[Symbol, ...]) -> Answer[Any]:
         """What is known of symbols that somebody is about to listen to."""
@@ -303,10 +178,6 @@ class Gateway:
         if dataset == DepthQuery.dataset:
             return await self.depth(symbols, SNAPSHOT_LEVELS, ask)
         return await self.quotes(symbols, ask)
-
-    def _replaying(self, source: str) -> Mapping[str, Any] | None:
-        node = self._parts.nodes.get(source)
-        return None if node is None else node.source.replaying
 
     # -- operation ----------------------------------------------------------------------------
 
@@ -331,6 +202,11 @@ class Gateway:
     @property
     def _parts(self) -> Parts:
         return self.control.parts
+
+    @property
+    def carrier(self) -> Cache | None:
+        """The tier over which this gateway tells others what is pushed; None: there is none."""
+        return self._parts.carrier
 
     @property
     def authenticators(self) -> tuple[Authenticator, ...]:

@@ -1,20 +1,17 @@
-"""The tables of plugins.toml: the server, pools, cache rules, the archive, warm-up."""
+"""The tables of plugins.toml: the server, pools, the archive, warm-up."""
 
 from __future__ import annotations
 
 import unicodedata
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from argus_core.errors import BadParameter
 from argus_core.market.symbols import parse_symbol
 from argus_core.model.period import Period
-
-RuleName = Literal["LATEST_DATA", "HISTORY_DATA", "BASIC_INFO"]
-Priority = Literal["high", "medium", "low"]
 
 LONGEST_NAME = 64
 """Characters that the name of a source or a pool may have."""
@@ -25,7 +22,6 @@ LONGEST_CALL = 600.0
 """The most seconds that a pool may give a call."""
 
 _DAY = 86400.0
-_LONGEST = 366 * _DAY
 
 
 class Table(BaseModel):
@@ -166,64 +162,6 @@ class PoolLimits(Table):
         return self.max_size if self.initial_size is None else self.initial_size
 
 
-class StreamTable(Table):
-    """How live updates are brought and handed out."""
-
-    poll_interval: float = Field(
-        default=3.0,
-        ge=0.2,
-        le=3600,
-        allow_inf_nan=False,
-        description="Seconds between two questions about symbols that no source pushes.",
-    )
-    silence: float = Field(
-        default=15.0,
-        gt=0,
-        le=3600,
-        allow_inf_nan=False,
-        description="Seconds without a push, inside a session, after which the route is asked "
-        "whether the feed is broken or the symbol quiet.",
-    )
-    grace: float = Field(
-        default=10.0,
-        ge=0,
-        le=3600,
-        allow_inf_nan=False,
-        description="Seconds for which a symbol is still brought after the last listener has left.",
-    )
-    max_symbols: int = Field(
-        default=1000, ge=1, le=100_000, description="The most symbols of one connection."
-    )
-    max_connections: int = Field(
-        default=10_000, ge=1, le=1_000_000, description="The most connections of one process."
-    )
-    max_messages: int | None = Field(
-        default=None,
-        ge=1,
-        le=1_000_000,
-        description="The most messages a minute that one connection may send; where this is "
-        "absent, 1000 if keys are asked for, and as many as they like if not.",
-    )
-    write_deadline: float = Field(
-        default=10.0,
-        gt=0,
-        le=600,
-        allow_inf_nan=False,
-        description="Seconds for which a listener may take nothing before the connection is "
-        "closed with 4008.",
-    )
-    max_queued_bytes: int = Field(
-        default=1024 * 1024,
-        ge=16 * 1024,
-        description="The most bytes that wait for one listener beside the newest values.",
-    )
-    origins: tuple[str, ...] = Field(
-        default=(),
-        description="Web pages whose scripts may connect, such as `https://desk.example`; the "
-        "server's own pages may always.",
-    )
-
-
 class ServerNodesTable(Table):
     """What may become a node of a pool that is made over the API."""
 
@@ -240,68 +178,6 @@ class ServerNodesTable(Table):
         default=False,
         description="Whether the key may travel unencrypted to another machine.",
     )
-
-
-class CacheRule(Table):
-    """How long one group of datasets lives in the caches, how deep, and how stale it may be."""
-
-    ttl: float = Field(
-        gt=0,
-        le=_LONGEST,
-        allow_inf_nan=False,
-        description="Seconds of life while the market may change the value.",
-    )
-    max_size: int = Field(ge=1, description="The most entries of this rule that a process keeps.")
-    level: Literal["L1", "L2", "L3"] = Field(
-        default="L3", description="The deepest tier that is written."
-    )
-    priority: Priority = Field(
-        default="medium",
-        description="Who goes first in warm-up, refreshing and writing to slow tiers.",
-    )
-    stale_while_revalidate: float = Field(
-        default=0.0,
-        ge=0,
-        le=_LONGEST,
-        allow_inf_nan=False,
-        description="Seconds after its life for which a value is served, flagged, and refreshed.",
-    )
-    stale_if_error: float = Field(
-        default=0.0,
-        ge=0,
-        le=_LONGEST,
-        allow_inf_nan=False,
-        description="Seconds after its life for which it is served, flagged, if no source answers.",
-    )
-    negative_ttl: float = Field(
-        default=30.0,
-        ge=0,
-        le=_LONGEST,
-        allow_inf_nan=False,
-        description="Seconds for which it is remembered that no source has something; 0: never.",
-    )
-    early_refresh: bool = Field(
-        default=True, description="Whether much asked values are refreshed before their life ends."
-    )
-
-
-DEFAULT_RULES: dict[str, CacheRule] = {
-    "LATEST_DATA": CacheRule(
-        ttl=3, max_size=200_000, priority="high", stale_if_error=60, negative_ttl=30
-    ),
-    "HISTORY_DATA": CacheRule(
-        ttl=5, max_size=50_000, priority="medium", stale_if_error=300, negative_ttl=60
-    ),
-    "BASIC_INFO": CacheRule(
-        ttl=_DAY,
-        max_size=200_000,
-        priority="low",
-        stale_while_revalidate=3600,
-        stale_if_error=7 * _DAY,
-        negative_ttl=300,
-    ),
-}
-"""The rules as they are where plugins.toml says nothing."""
 
 
 class HistoryTable(Table):
@@ -360,16 +236,6 @@ class WarmupTable(Table):
             return tuple(dict.fromkeys(str(parse_symbol(text)) for text in given))
         except BadParameter as error:
             raise ValueError(error.message) from None
-
-
-def rules_of(given: dict[str, dict[str, Any]], ttl: float | None) -> dict[str, dict[str, Any]]:
-    """The tables ``[cache_rules.NAME]`` over the defaults; ``ttl`` replaces LATEST_DATA's own."""
-    merged = {name: rule.model_dump() for name, rule in DEFAULT_RULES.items()}
-    if ttl is not None:
-        merged["LATEST_DATA"]["ttl"] = ttl
-    for name, table in given.items():
-        merged[name] = {**merged.get(name, {}), **table}
-    return merged
 
 
 def unfit(name: str) -> str | None:

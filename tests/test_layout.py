@@ -18,17 +18,18 @@ PACKAGES = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
 
 # Each floor may import from its own and those before it.
 FLOORS = [
-    {"errors", "clock", "model"},
+    {"errors", "clock", "model", "disk"},
     {"extend"},
     {"market", "hookspecs"},
-    {"tables"},
+    {"tables", "stream_table", "cache_tables"},
     {"config", "environment", "plugin_tables", "routes", "plugins", "telemetry"},
     {"routing", "caching", "history"},
     {"assembly", "answers"},
     {"past"},
-    {"series", "renames", "outcomes", "lookups", "checks"},
+    {"finished", "series", "renames", "outcomes", "lookups", "checks"},
     {"quality", "warmup", "control", "streaming"},
     {"keeping"},
+    {"questions"},
     {"gateway"},
     {"testing"},
 ]

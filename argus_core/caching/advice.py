@@ -8,9 +8,9 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from argus_core.cache_tables import CacheRule
 from argus_core.caching.rules import Rules
 from argus_core.caching.shadow import Replayed, Timeline, replay
-from argus_core.tables import CacheRule
 
 ENOUGH = 1000
 """Keys that must have been asked for before anything is changed; a rule's ttl needs as many."""

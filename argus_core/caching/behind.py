@@ -7,8 +7,8 @@ import contextlib
 import math
 from collections.abc import Sequence
 
+from argus_core.cache_tables import Priority
 from argus_core.caching.level import PATIENT_BUDGET, Level
-from argus_core.tables import Priority
 
 MOST = 20_000
 """Entries that may wait; beyond, what matters least is not written."""

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
+from argus_core.cache_tables import RuleName
 from argus_core.caching.accesses import Accesses
 from argus_core.caching.advice import Advice, advise
 from argus_core.caching.figures import (
@@ -32,7 +33,7 @@ from argus_core.clock import Clock
 from argus_core.errors import BadParameter, CacheError
 from argus_core.extend.cache import CacheStats
 from argus_core.history.archive import Archive, ArchiveStats
-from argus_core.tables import HistoryTable, RuleName
+from argus_core.tables import HistoryTable
 
 log = logging.getLogger(__name__)
 

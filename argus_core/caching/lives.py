@@ -6,12 +6,12 @@ from datetime import date, datetime
 from random import Random
 from typing import Any, NamedTuple
 
+from argus_core.cache_tables import DEFAULT_RULES
 from argus_core.caching.freshness import Freshness
 from argus_core.caching.rules import Rules
 from argus_core.model.query import CalendarQuery, Query
 from argus_core.model.records import Quote, TradingDays
 from argus_core.model.symbol import Symbol
-from argus_core.tables import DEFAULT_RULES
 
 _SHORT, _LONG = 0.001, 1e9
 """Ttls, in seconds, shorter and longer than anything that the market's clock says."""

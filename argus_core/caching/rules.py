@@ -8,8 +8,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from argus_core.cache_tables import DEFAULT_RULES, CacheRule, RuleName
 from argus_core.errors import BadParameter
-from argus_core.tables import DEFAULT_RULES, CacheRule, RuleName
 from argus_core.telemetry.mistakes import explain, nearest
 
 RULE_OF: Mapping[str, RuleName] = MappingProxyType(

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from argus_core.disk import sync_names
 from argus_core.errors import CacheError
 from argus_core.history.chunks import Chunk, decode, encode, name_of
 from argus_core.history.series import SeriesKey
@@ -86,7 +87,7 @@ class Files:
                 _write_aside(folder / name, data, lasting=chunk.about.rows > 0)
                 written.append(Written(chunk, f"{chunk.about.key.folder}/{name}", len(data)))
             for folder in folders:
-                _sync(folder)
+                sync_names(folder)
         except OSError as error:
             self.remove(one.file for one in written)
             raise CacheError(f"the archive cannot write to {self.root}: {error}") from error
@@ -178,7 +179,7 @@ def _make(folder: Path, root: Path) -> None:
         above = above.parent
     folder.mkdir(parents=True, exist_ok=True)
     for one in reversed(made):
-        _sync(one.parent)
+        sync_names(one.parent)
 
 
 def _write_aside(target: Path, data: bytes, *, lasting: bool) -> None:
@@ -200,14 +201,3 @@ def _write_aside(target: Path, data: bytes, *, lasting: bool) -> None:
             with suppress(OSError):
                 path.unlink(missing_ok=True)
         raise
-
-
-def _sync(folder: Path) -> None:
-    """Bring the names in ``folder`` to the disk, where the system lets a folder be opened."""
-    if os.name == "nt":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -11,35 +11,27 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from math import inf
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
 import polars as pl
 
-from argus_core.clock import SHANGHAI
 from argus_core.errors import BadData
 from argus_core.extend.source import Rows
 from argus_core.extend.units import Units
 from argus_core.market import calendar
+from argus_core.market.bar_rows import KEY, BarsReading, Market, distinct, filtered
+from argus_core.market.bar_times import dated
 from argus_core.market.frames import to_frame
 from argus_core.market.inference import inferred_from_bars
-from argus_core.market.labels import (
-    NextSession,
-    close_of,
-    end_labels,
-    minute_of_day,
-    moved,
-    trading_dates,
-)
-from argus_core.market.resample import bucket_bounds, merged
+from argus_core.market.labels import NextSession
 from argus_core.market.sessions import Session
 from argus_core.market.units import (
     CASH,
     PRICES,
     Disproof,
-    Proof,
     provable,
     prove,
     resolution,
@@ -47,7 +39,6 @@ from argus_core.market.units import (
     scale,
 )
 from argus_core.model.frames import BARS
-from argus_core.model.period import Period
 from argus_core.model.query import BarsQuery
 from argus_core.model.symbol import Kind, Symbol
 
@@ -68,9 +59,6 @@ CANONICAL: Final[Mapping[str, pl.DataType]] = MappingProxyType(
     }
 )
 """The columns of a canonical base series."""
-
-_KEY: Final = ("symbol", "time")
-_ZONE: Final = "Asia/Shanghai"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,31 +81,6 @@ class Normalised:
     """Rows outside of it by less than a factor of two."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Market:
-    """What symbols must share to be read together."""
-
-    kind: Kind
-    money: bool
-    rule: Units
-    sessions: tuple[Session, ...]
-
-
-@dataclass(slots=True)
-class _Reading:
-    """One call's question, the source's facts, and the notes and faults gathered on the way."""
-
-    query: BarsQuery
-    bar_label: str
-    timezone: str
-    next_session: NextSession
-    now: datetime
-    notes: Counter[str] = field(default_factory=Counter[str])
-    faults: dict[str, str] = field(default_factory=dict[str, str])
-    proofs: list[Proof] = field(default_factory=list[Proof])
-    resolution: dict[str, dict[str, float]] = field(default_factory=dict[str, dict[str, float]])
-
-
 def normalise_bars(
     rows: Rows,
     *,
@@ -136,15 +99,15 @@ def normalise_bars(
     and ``kind`` tell a symbol's trading sessions and kind; ``now`` is aware and decides which
     bars are final. :class:`BadData` if the rows as a whole cannot be read.
     """
-    reading = _Reading(query, bar_label, timezone, next_session, now)
-    frame = _distinct(_asked(to_frame(rows, BARS), reading), reading)
+    reading = BarsReading(query, bar_label, timezone, next_session, now)
+    frame = distinct(_asked(to_frame(rows, BARS), reading), reading)
     series: dict[str, pl.DataFrame] = {}
-    markets: dict[_Market, list[str]] = {}
+    markets: dict[Market, list[str]] = {}
     for name in frame["symbol"].unique(maintain_order=True).to_list():
         symbol = Symbol(name)
         own = kind(symbol)
         rule = rule_for(units, "bars", symbol, own, query.period)
-        market = _Market(own, provable(symbol, own), rule, sessions(symbol))
+        market = Market(own, provable(symbol, own), rule, sessions(symbol))
         if rule.volume is None:
             market = _inferred(frame, symbol, market, reading)
         if steps := resolution(market.rule):
@@ -163,7 +126,7 @@ def normalise_bars(
     )
 
 
-def _asked(frame: pl.DataFrame, reading: _Reading) -> pl.DataFrame:
+def _asked(frame: pl.DataFrame, reading: BarsReading) -> pl.DataFrame:
     """The rows of symbols that were asked for."""
     asked = set[str](reading.query.symbols)
     strangers = set(frame["symbol"].unique().to_list()) - asked
@@ -182,27 +145,7 @@ def _asked(frame: pl.DataFrame, reading: _Reading) -> pl.DataFrame:
     return kept
 
 
-def _distinct(frame: pl.DataFrame, reading: _Reading) -> pl.DataFrame:
-    """Each bar once; a symbol with two different bars of one time becomes a fault."""
-    if not _repeats(frame):
-        return frame
-    once = frame.unique(maintain_order=True)
-    if once.height < frame.height:
-        reading.notes["dropped {n} bars that were sent twice"] += frame.height - once.height
-    clash = once.filter(once.select(_KEY).is_duplicated()).sort(_KEY)
-    for name, when in clash.unique("symbol", keep="first").select(_KEY).iter_rows():
-        reading.faults[Symbol(name)] = f"two different bars carry the time {when}"
-    return once.filter(~pl.col("symbol").is_in([str(name) for name in reading.faults]))
-
-
-def _repeats(frame: pl.DataFrame) -> bool:
-    """True if a symbol has two bars of one time."""
-    if frame["time"].n_unique() == frame.height:
-        return False
-    return frame.select(_KEY).is_duplicated().any()
-
-
-def _inferred(frame: pl.DataFrame, symbol: Symbol, market: _Market, reading: _Reading) -> _Market:
+def _inferred(frame: pl.DataFrame, symbol: Symbol, market: Market, reading: BarsReading) -> Market:
     """``market`` with the unit that the symbol's own bars show, or with none if they show none."""
     own = frame.filter(pl.col("symbol") == symbol)
     rule = inferred_from_bars(own, market.rule) if market.money else None
@@ -214,22 +157,15 @@ def _inferred(frame: pl.DataFrame, symbol: Symbol, market: _Market, reading: _Re
     return replace(market, money=False)
 
 
-def _ordered(frame: pl.DataFrame) -> pl.DataFrame:
-    """``frame`` by symbol and time; most answers come so, and sorting costs more than looking."""
-    if frame["time"].is_sorted() and frame["symbol"].n_unique() == 1:
-        return frame
-    return frame.sort(_KEY)
-
-
-def _read(frame: pl.DataFrame, market: _Market, reading: _Reading) -> dict[str, pl.DataFrame]:
+def _read(frame: pl.DataFrame, market: Market, reading: BarsReading) -> dict[str, pl.DataFrame]:
     """The canonical series of symbols of one market."""
     query = reading.query
     frame = _traded(_known(_scaled(frame, market, reading), market, reading), market, reading)
-    frame = _dated(frame, market, reading)
+    frame = dated(frame, market, reading)
     # Two times of one day are two labels for the same bar
-    frame = _distinct(frame, reading)
+    frame = distinct(frame, reading)
     inside = (frame["date"] >= query.start) & (frame["date"] <= query.end)
-    frame = _kept(frame, inside, "dropped {n} bars outside the range", reading)
+    frame = filtered(frame, inside, "dropped {n} bars outside the range", reading)
     proofs = prove(frame, rule=market.rule, money=market.money)
     reading.proofs.extend(proof for proof in proofs.values() if not proof.faulty)
     reading.faults.update(
@@ -245,19 +181,7 @@ def _read(frame: pl.DataFrame, market: _Market, reading: _Reading) -> dict[str, 
     }
 
 
-def _dated(frame: pl.DataFrame, market: _Market, reading: _Reading) -> pl.DataFrame:
-    return (_intraday if reading.query.period.intraday else _days)(frame, market, reading)
-
-
-def _kept(frame: pl.DataFrame, keep: pl.Series, note: str, reading: _Reading) -> pl.DataFrame:
-    """The rows to keep, with a note of how many are not."""
-    if keep.all() and not keep.null_count():
-        return frame
-    reading.notes[note] += frame.height - int(keep.sum())
-    return frame.filter(keep)
-
-
-def _scaled(frame: pl.DataFrame, market: _Market, reading: _Reading) -> pl.DataFrame:
+def _scaled(frame: pl.DataFrame, market: Market, reading: BarsReading) -> pl.DataFrame:
     for name in ("volume", "turnover"):
         factor: float | None = getattr(market.rule, name)
         if factor not in (1.0, None):
@@ -265,7 +189,7 @@ def _scaled(frame: pl.DataFrame, market: _Market, reading: _Reading) -> pl.DataF
     return scale(frame, market.rule)
 
 
-def _traded(frame: pl.DataFrame, market: _Market, reading: _Reading) -> pl.DataFrame:
+def _traded(frame: pl.DataFrame, market: Market, reading: BarsReading) -> pl.DataFrame:
     """The rows that report trading, without zeros that stand for "none".
 
     A stock's suspended day and a minute without a trade are no rows. An index has no volume of
@@ -285,16 +209,16 @@ def _traded(frame: pl.DataFrame, market: _Market, reading: _Reading) -> pl.DataF
         )
     quiet = _may_be_quiet(market, reading)
     keep = active.fill_null(value=False) | frame["close"].is_not_null() if quiet else active
-    return _kept(frame, keep, "dropped {n} bars without a trade", reading)
+    return filtered(frame, keep, "dropped {n} bars without a trade", reading)
 
 
-def _may_be_quiet(market: _Market, reading: _Reading) -> bool:
+def _may_be_quiet(market: Market, reading: BarsReading) -> bool:
     """True if a bar may have a close but no trade: an index, or a day of futures and options."""
     intraday = reading.query.period.intraday
     return market.kind is Kind.INDEX if intraday else market.kind not in CASH
 
 
-def _known(frame: pl.DataFrame, market: _Market, reading: _Reading) -> pl.DataFrame:
+def _known(frame: pl.DataFrame, market: Market, reading: BarsReading) -> pl.DataFrame:
     """The rows that say if there was trading; a symbol with another row in range is a fault.
 
     A volume of zero says that nothing was traded. An absent one says that the source lost it,
@@ -306,9 +230,9 @@ def _known(frame: pl.DataFrame, market: _Market, reading: _Reading) -> pl.DataFr
     if not unknown.any():
         return frame
     # Dated on their own, for a label tells the range only once it is a trading date
-    lost = _dated(frame.filter(unknown), market, replace(reading, notes=Counter()))
+    lost = dated(frame.filter(unknown), market, replace(reading, notes=Counter()))
     inside = lost["date"].is_between(reading.query.start, reading.query.end)
-    for name, when in lost.filter(inside).unique("symbol", keep="first")[list(_KEY)].iter_rows():
+    for name, when in lost.filter(inside).unique("symbol", keep="first")[list(KEY)].iter_rows():
         reading.faults[Symbol(name)] = f"the bar of {when} has no volume"
     faulty = frame["symbol"].is_in([str(name) for name in reading.faults])
     return frame.filter(~unknown & ~faulty)
@@ -319,75 +243,7 @@ def _least(frame: pl.DataFrame, name: str) -> float:
     return inf if least is None else float(least)
 
 
-def _days(frame: pl.DataFrame, market: _Market, reading: _Reading) -> pl.DataFrame:
-    """Bars of a day and longer: dated, stamped with midnight, flagged, in order."""
-    day = pl.col("time")
-    if frame.schema["time"] != pl.Date:
-        day = _aware(frame, reading.timezone).dt.date()
-    now, close = reading.now.astimezone(SHANGHAI), close_of(market.sessions)
-    settled = now.date() if now.time() >= close else now.date() - timedelta(days=1)
-    midnight = day.cast(pl.Datetime("ms")).dt.replace_time_zone(_ZONE)
-    frame = frame.with_columns(time=midnight, date=day, final=day <= settled)
-    if reading.query.period is not Period.D1:
-        # A vendor's own week or month: final once its last calendar day has settled
-        days = frame["date"].unique().to_list()
-        ends = [bucket_bounds(d, reading.query.period)[1] for d in days]
-        last = pl.col("date").replace_strict(days, ends, return_dtype=pl.Date)
-        frame = frame.with_columns(final=last <= settled)
-    return _ordered(frame)
-
-
-def _intraday(frame: pl.DataFrame, market: _Market, reading: _Reading) -> pl.DataFrame:
-    """Intraday bars: labelled by their end, opening auctions merged, dated, flagged, in order."""
-    if frame.schema["time"] == pl.Date:
-        raise BadData("column 'time' holds dates where intraday bars need date-times")
-    # The schema gives prev_close a meaning for days only
-    unknown = pl.lit(None, dtype=pl.Float64)
-    frame = frame.with_columns(time=_aware(frame, reading.timezone), prev_close=unknown)
-    frame = _labelled(_ordered(frame), market, reading)
-    final = frame["time"] <= reading.now.astimezone(SHANGHAI)
-    return frame.with_columns(_trading_dates(frame, reading), final.alias("final"))
-
-
-def _aware(frame: pl.DataFrame, timezone: str) -> pl.Expr:
-    """The time column in Shanghai time; one without a zone is in ``timezone``."""
-    stamp = pl.col("time").dt
-    dtype = frame.schema["time"]
-    if isinstance(dtype, pl.Datetime) and dtype.time_zone is None:
-        stamp = stamp.replace_time_zone(timezone, ambiguous="earliest").dt
-    return stamp.convert_time_zone(_ZONE)
-
-
-def _labelled(frame: pl.DataFrame, market: _Market, reading: _Reading) -> pl.DataFrame:
-    """``frame`` with end labels, each opening auction part of the first bar of its session."""
-    started = reading.bar_label == "start"
-    if started:
-        reading.notes["label start -> end"] += 1
-    minutes = frame.select(minute_of_day())["time"]
-    ends = end_labels(
-        minutes.unique().to_list(), reading.query.period.minutes, market.sessions, started=started
-    )
-    if not any(end.later for end in ends.values()):
-        return frame
-    auctions = Counter(m for m in minutes.to_list() if ends[m].auction)
-    for minute, count in auctions.items():
-        hour, past = divmod((minute + ends[minute].later) % 1440, 60)
-        note = f"merged the opening auction into {hour:02}:{past:02} ({{n}} bars)"
-        reading.notes[note] += count
-    frame = frame.with_columns(moved(frame["time"], minutes, {m: e.later for m, e in ends.items()}))
-    if not _repeats(frame):
-        return frame
-    return frame.group_by(*_KEY, maintain_order=True).agg(**merged())
-
-
-def _trading_dates(frame: pl.DataFrame, reading: _Reading) -> pl.Series:
-    dates, guessed = trading_dates(frame, reading.next_session)
-    if guessed:
-        reading.notes["took the next weekday as trading date beyond the calendar's horizon"] += 1
-    return dates
-
-
-def _steps(reading: _Reading) -> tuple[str, ...]:
+def _steps(reading: BarsReading) -> tuple[str, ...]:
     """What was done, a sentence each."""
     steps = [note.format(n=count) for note, count in reading.notes.items()]
     proved = sum(proof.proved for proof in reading.proofs)

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from argus_core.clock import Clock
 from argus_core.errors import ArgusError, NotOffered
-from argus_core.model.answer import Found
+from argus_core.model.answer import Found, Provenance
 from argus_core.model.ask import Deadline
 from argus_core.model.query import DepthQuery, Query, QuotesQuery
 from argus_core.model.request import Priority, requesting
@@ -76,7 +76,7 @@ class Asking:
         return Heard(good, failed=bool(routed.failures) and not good)
 
 
-def carrier_of(item: Found) -> Carrier:
+def carrier_of(item: Found | Provenance) -> Carrier:
     """Who gave a value that was asked for."""
     source = item.path[-1] if item.path else item.source
     via = (item.source, *item.path[:-1]) if item.path else ()

@@ -15,7 +15,8 @@ from argus_core.clock import Clock
 from argus_core.model.answer import Answer, Failure
 from argus_core.model.records import Depth, Gap, Quote
 from argus_core.model.symbol import Symbol
-from argus_core.streaming.asking import Asked, Asking
+from argus_core.stream_table import StreamTable
+from argus_core.streaming.asking import Asked, Asking, carrier_of
 from argus_core.streaming.feed import FeedLane, begin, feed
 from argus_core.streaming.hub import Hub
 from argus_core.streaming.legs import Finder
@@ -42,10 +43,7 @@ from argus_core.streaming.topics import (
     Notice,
 )
 from argus_core.streaming.watch import Watch
-from argus_core.tables import StreamTable
 
-Replaying = Callable[[str], Mapping[str, Any] | None]
-"""The recorded day that a source plays, by the source's name; None if it plays none."""
 Look = Callable[[str, tuple[Symbol, ...]], Awaitable[Answer[Any]]]
 """Asks for the quotes or the depth of symbols as a consumer would, within a few seconds."""
 
@@ -69,7 +67,6 @@ class Streaming:
         *,
         clock: Clock,
         table: StreamTable,
-        replaying: Replaying,
         gateway: str = "",
         history: History | None = None,
     ) -> None:
@@ -85,7 +82,6 @@ class Streaming:
         self._gateway = gateway
         self._look = look
         self.supplier = Supplier(routes, clock=clock, taker=self, via=self._via)
-        self._replaying = replaying
         asking = Asking(router, clock)
         self._polls = Polls(
             self.supplier, asking, clock=clock, taker=self, interval=table.poll_interval
@@ -97,9 +93,7 @@ class Streaming:
             supply=self.supplier,
             later=lambda seconds, act: asyncio.get_running_loop().call_later(seconds, act),
         )
-        self.bars = LiveBars(
-            self.hub, self.supplier.lines, clock=clock, replaying=replaying, history=history
-        )
+        self.bars = LiveBars(self.hub, self.supplier.lines, clock=clock, history=history)
 
     async def run(self) -> None:
         """Keep everything supplied that somebody listens to, until cancelled."""
@@ -178,11 +172,9 @@ class Streaming:
         if self._known(base, symbol):
             return  # something came meanwhile, and it is newer
         origin = answer.provenance[symbol]
-        replay = origin.replay or self._replaying(origin.source)
-        carrier = Carrier(origin.giver, "poll", origin.via, origin.simulated, replay)
         line = self.supplier.lines.get(symbol)
         stale = origin.stale or (line is not None and line.lost)  # nothing will come after it
-        self.hub.say((base, symbol), value, carrier, origin.fetched_at, stale=stale)
+        self.hub.say((base, symbol), value, carrier_of(origin), origin.fetched_at, stale=stale)
 
     def mode(self, symbol: Symbol) -> Mode | None:
         """How a symbol is brought just now; None if nobody brings it, or not yet."""

@@ -212,11 +212,6 @@ class Hub:
             same = len(own) == whole
             _tell(listener, notice if same else Notice(notice.kind, tuple(own), notice.told))
 
-    def tell_all(self, notice: Notice) -> None:
-        """Tell everybody."""
-        for listener in self.listeners:
-            _tell(listener, notice)
-
     # -- figures --------------------------------------------------------------------------------
 
     @property

@@ -13,13 +13,14 @@ import polars as pl
 
 from argus_core.clock import Clock
 from argus_core.errors import ArgusError
-from argus_core.model.answer import Answer, Provenance
+from argus_core.model.answer import Answer
 from argus_core.model.ask import Ask, Deadline
 from argus_core.model.period import Period
 from argus_core.model.query import HistoryQuery
 from argus_core.model.records import Depth, Quote
 from argus_core.model.request import Priority, requesting
 from argus_core.model.symbol import Symbol
+from argus_core.streaming.asking import carrier_of
 from argus_core.streaming.bars import LiveBar
 from argus_core.streaming.builder import Builder
 from argus_core.streaming.hub import Hub
@@ -45,8 +46,6 @@ _AGAIN: Final = timedelta(minutes=10)
 
 History = Callable[[HistoryQuery, Ask], Awaitable[Answer[pl.DataFrame]]]
 """Bars as a consumer asks for them."""
-Replaying = Callable[[str], Mapping[str, Any] | None]
-"""The recorded day that a source plays, by the source's name; None if it plays none."""
 
 
 @dataclass(slots=True)
@@ -73,13 +72,11 @@ class LiveBars:
         lines: Mapping[Symbol, Line],
         *,
         clock: Clock,
-        replaying: Replaying,
         history: History | None = None,
     ) -> None:
         self._hub = hub
         self._lines = lines
         self._clock = clock
-        self._replaying = replaying
         self._history = history
         self._builders: dict[Symbol, dict[str, Builder]] = {}
         self._following: dict[Symbol, Line] = {}
@@ -271,7 +268,7 @@ class LiveBars:
             builder = self._builders.get(symbol, {}).get(channel)
             own = None if builder is None else builder.corrected(row)
             if own is not None:
-                self._say(channel, own, self._carrier(answer.provenance[symbol]), at)
+                self._say(channel, own, carrier_of(answer.provenance[symbol]), at)
 
     async def _answer(self, period: Period, wanted: Wanted) -> Answer[pl.DataFrame] | None:
         """What history says of these bars; None if it cannot be had."""
@@ -290,10 +287,6 @@ class LiveBars:
         except Exception:
             log.exception("asking for the source's own bars failed")
         return None
-
-    def _carrier(self, origin: Provenance) -> Carrier:
-        replay = origin.replay or self._replaying(origin.source)
-        return Carrier(origin.giver, "poll", origin.via, origin.simulated, replay)
 
 
 def _final_rows(answer: Answer[pl.DataFrame]) -> Iterator[tuple[Symbol, Mapping[str, Any]]]:

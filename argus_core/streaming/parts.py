@@ -13,7 +13,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +21,8 @@ from typing import Any, Final
 
 import orjson
 import polars as pl
+
+from argus_core.disk import sync_names
 
 log = logging.getLogger(__name__)
 
@@ -165,7 +167,7 @@ class Parts:
             raise OSError(f"{part.name} cannot be written: {error}") from error
         finally:
             aside.unlink(missing_ok=True)
-        _sync(self.folder)
+        sync_names(self.folder)
 
     def _learn(self, part: Part, path: Path) -> None:
         self._facts[part.name], self._symbols[part.name] = facts_of(path, part.name)
@@ -182,7 +184,7 @@ class Parts:
         aside.write_bytes(data)
         _settled(aside)
         aside.replace(self.folder / MANIFEST)
-        _sync(self.folder)
+        sync_names(self.folder)
 
     def _sweep(self) -> None:
         """Remove what runs that were killed left unfinished."""
@@ -190,22 +192,6 @@ class Parts:
             with contextlib.suppress(OSError):
                 if time.time() - path.stat().st_mtime > _LEFT_OVER:
                     path.unlink()
-
-
-def rebuilt(folder: Path) -> Mapping[str, Any]:
-    """The manifest of a directory, made from its parts alone, and written there."""
-    facts: list[Facts] = []
-    symbols: set[str] = set()
-    for part in parts_in(folder):
-        fact, names = facts_of(folder / part.name, part.name)
-        facts.append(fact)
-        symbols |= names
-    manifest = manifest_of(facts, symbols)
-    aside = folder / f".{MANIFEST}.{secrets.token_hex(4)}.tmp"
-    aside.write_bytes(orjson.dumps(manifest, option=orjson.OPT_INDENT_2))
-    _settled(aside)
-    aside.replace(folder / MANIFEST)
-    return manifest
 
 
 def facts_of(path: Path, name: str) -> tuple[Facts, frozenset[str]]:
@@ -255,14 +241,3 @@ def _settled(path: Path) -> None:
     """Bring a file's bytes to the disk."""
     with path.open("r+b") as file:
         os.fsync(file.fileno())
-
-
-def _sync(folder: Path) -> None:
-    """Bring the names in a folder to the disk, where the system lets a folder be opened."""
-    if os.name == "nt":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -1,25 +1,10 @@
 """`/docs` in a real browser that reaches nothing but this machine."""
 
-import shutil
 import subprocess
 
 import pytest
+from support.browser import CHROMIUM, FLAGS
 from support.process import argus, environment
-
-CHROMIUM = (
-    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-)
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-sync",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--virtual-time-budget=20000",
-]
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +26,7 @@ def test_the_documentation_renders_without_internet(server, tmp_path, page, word
         CHROMIUM,
         *FLAGS,
         f"--user-data-dir={tmp_path / 'profile'}",
-        # Every name but loopback fails to resolve: what the page needs must be shipped.
-        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+        "--virtual-time-budget=20000",
         "--dump-dom",
         server.url + page,
     ]

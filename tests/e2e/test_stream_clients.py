@@ -13,24 +13,12 @@ import time
 from pathlib import Path
 
 import pytest
+from support.browser import CHROMIUM, FLAGS
 from support.process import argus, environment, free_port
 
 CLIENTS = Path(__file__).resolve().parents[2] / "docs" / "use" / "clients"
 SYMBOLS = ("600519.SH", "000001.SZ")
 PATIENCE = 60.0
-CHROMIUM = (
-    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-)
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-sync",
-    "--disable-background-networking",
-    "--disable-component-update",
-]
 CONFIG = """
 [sources.demo]
 plugin = "demo"
@@ -233,7 +221,6 @@ def browsing(tmp_path, url):
     command = [
         *(CHROMIUM, *FLAGS),
         f"--user-data-dir={tmp_path / 'profile'}",
-        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
         "--remote-debugging-port=0",
         url,
     ]

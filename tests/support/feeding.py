@@ -11,10 +11,10 @@ from argus_core import Depth, Exchange, Level, Quote, Source, Trade
 from argus_core.model.answer import Answer
 from argus_core.routing.pool import Member, Pool
 from argus_core.routing.router import Router
+from argus_core.stream_table import StreamTable
 from argus_core.streaming.desk import Streaming
 from argus_core.streaming.lanes import Lane
 from argus_core.streaming.topics import QUOTES
-from argus_core.tables import StreamTable
 from argus_core.telemetry.redact import Redactor
 
 
@@ -165,12 +165,7 @@ class Studio:
         self.router = Router(self.routes, clock=clock, redactor=Redactor([]))
         self.graces = []
         self.streaming = Streaming(
-            self.routes,
-            self.router,
-            self._look,
-            clock=clock,
-            table=StreamTable(**table),
-            replaying=lambda _source: None,
+            self.routes, self.router, self._look, clock=clock, table=StreamTable(**table)
         )
         self.hub = self.streaming.hub
         self.supplier = self.streaming.supplier

@@ -10,7 +10,7 @@ import polars as pl
 from argus_core import SHANGHAI, Depth, Level, Quote, Symbol, Trade
 from argus_core.streaming.desk import Ready
 from argus_core.streaming.hub import Hub
-from argus_core.streaming.parts import Parts, parts_in
+from argus_core.streaming.parts import Parts, facts_of, manifest_of, parts_in
 from argus_core.streaming.rows import frame_of
 from argus_core.streaming.topics import DEPTH, TRADES, Carrier, Update
 
@@ -75,6 +75,12 @@ def book(told, trades=None):
 def rows_of(folder):
     """Every row of a recording, in order."""
     return pl.concat([pl.read_parquet(folder / part.name) for part in parts_in(folder)])
+
+
+def manifest_by_parts(folder):
+    """What the manifest of a recording should say, made from its parts alone."""
+    told = [facts_of(folder / part.name, part.name) for part in parts_in(folder)]
+    return manifest_of([facts for facts, _ in told], {name for _, own in told for name in own})
 
 
 def whole_day(folder, *, day="2024-03-15", symbols=(MOUTAI, PING_AN), every=6):

@@ -15,6 +15,7 @@ from argus_api.stream.asks import Want
 from argus_api.stream.audience import Audience
 from argus_api.stream.connection import Connection
 from argus_api.stream.modern import JSON_PROTOCOL, Modern
+from argus_api.stream.opening import said_before, subscribed
 from argus_api.stream.protocol import LAST_BYTES
 from argus_core import Presented
 from argus_core.streaming.lanes import Batch
@@ -183,24 +184,11 @@ class EventStream(Response):
         want, hub = self._want, self._audience.streaming.hub
         view = modern.view(want.channel, want.fields)
         caught = hub.listen(connection.lane(want.interval), view, want.symbols, want.since)
-        told: dict[str, Any] = {
-            "type": "subscribed",
-            "channel": want.channel,
-            "epoch": modern.epoch,
-        }
-        modes = {str(one): self._audience.streaming.mode(one) for one in want.symbols}
-        rejected = [
-            {"symbol": symbol, "code": why.code, "message": why.message}
-            for symbol, why in want.rejected.items()
-        ]
-        told |= {"symbols": want.symbols, "accepted": want.symbols}
-        seq = {str(one.key[1]): hub.topics[one.key].seq for one in caught}
-        acknowledged = {**told, "rejected": rejected, "modes": modes, "seq": seq}
-        bodies = [piece.body for one in caught for piece in one.fragments]
+        told = subscribed(self._audience.streaming, connection, want, caught, want.rejected)
         connection.say(
             b"retry: %d\n\n" % RETRY,
-            connection.dialect.message(acknowledged),
-            *(event("snapshot", one) for one in modern.told("snapshot", want.channel, bodies)),
+            connection.dialect.message(told),
+            *(event(kind, one) for kind, one in said_before(modern, want.channel, caught)),
         )
 
 

@@ -20,9 +20,6 @@ MSGPACK_PROTOCOL = "argus.v2.msgpack"
 MOST = 500
 """Updates in one message; more go in several."""
 
-Head = Callable[[str, str, int], bytes]
-"""The beginning of a message of a type, about a channel, with so many items."""
-
 
 class Modern:
     """How clients of ``argus.v2`` are talked to."""

@@ -2,11 +2,11 @@
 
 import pytest
 
+from argus_core.cache_tables import DEFAULT_RULES
 from argus_core.caching.rules import RULE_OF, Rules
 from argus_core.config import Config
 from argus_core.errors import BadParameter
 from argus_core.extend.source import DATASETS
-from argus_core.tables import DEFAULT_RULES
 
 
 def test_every_dataset_has_a_rule():

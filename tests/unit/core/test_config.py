@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from argus_core.cache_tables import DEFAULT_RULES
 from argus_core.config import Config
 from argus_core.errors import ConfigError
-from argus_core.tables import DEFAULT_RULES
 
 GOOD = """
 [server]

@@ -12,11 +12,11 @@ from support.recordings import MOUTAI, PING_AN, quote, rows_of
 
 from argus_core import SHANGHAI, Depth, DepthQuery, Gap, Level, Trade
 from argus_core.model.answer import Answer
+from argus_core.stream_table import StreamTable
 from argus_core.streaming.desk import Streaming
 from argus_core.streaming.lines import Line
 from argus_core.streaming.recorder import Recorder
 from argus_core.streaming.topics import Carrier
-from argus_core.tables import StreamTable
 from argus_replay import Replay
 
 BEGAN = datetime(2024, 3, 15, 10, 0, tzinfo=SHANGHAI)
@@ -39,9 +39,7 @@ class House:
 
     def __init__(self, folder, clock, carrier):
         self.clock, self.carrier, self.lines = clock, carrier, {s: Line(s) for s in BOTH}
-        self.streaming = Streaming(
-            None, None, nothing, clock=clock, table=StreamTable(), replaying=lambda _name: None
-        )
+        self.streaming = Streaming(None, None, nothing, clock=clock, table=StreamTable())
         self.recorder = Recorder(self.streaming, folder, clock=clock)
 
     def bring(self, item):

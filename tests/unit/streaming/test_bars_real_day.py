@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from argus_core import SHANGHAI, Period, Quote, Symbol, Trade
+from argus_core import SHANGHAI, Period, Symbol, Trade
 from argus_core.streaming.builder import Builder
 
 SYMBOL = Symbol("600519.SH")
@@ -34,19 +34,17 @@ def traded(market_data):
     return pl.read_csv(io.BytesIO(text), columns=columns, infer_schema_length=None).sort("BizIndex")
 
 
-def quotes(ticks):
-    for row in ticks.iter_rows(named=True):
-        yield Quote(
-            symbol=SYMBOL,
-            as_of=row["time"].replace(tzinfo=SHANGHAI),
-            price=row["last"] or None,
-            open=row["open"] or None,
-            high=row["high"] or None,
-            low=row["low"] or None,
-            prev_close=row["pre_close"],
-            volume=float(row["volume_share"]),
-            turnover=row["amount_yuan"],
-        )
+@pytest.fixture(scope="module")
+def livebars():
+    """The benchmark, which is a script."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "benchmarks")
+        yield importlib.import_module("livebars")
+
+
+@pytest.fixture(scope="module")
+def quotes(livebars, market_data):
+    return list(livebars.snapshots(market_data))
 
 
 def played(period, told):
@@ -115,8 +113,8 @@ def as_frame(bars):
 
 
 @pytest.mark.parametrize("period", ["1m", "5m", "15m", "30m", "1h"])
-def test_bars_of_snapshots_equal_an_offline_query(ticks, period):
-    said = played(Period(period), ((quote, None) for quote in quotes(ticks)))
+def test_bars_of_snapshots_equal_an_offline_query(ticks, quotes, period):
+    said = played(Period(period), ((quote, None) for quote in quotes))
     finals = [bar for bar in said if bar.final]
     expected = offline(ticks, Period(period).minutes).cast({"minute": pl.Int32})
     assert as_frame(finals).equals(expected)
@@ -129,8 +127,8 @@ def test_bars_of_snapshots_equal_an_offline_query(ticks, period):
     assert sum(bar.turnover for bar in finals) == pytest.approx(6_244_678_924.61, abs=0.01)
 
 
-def test_the_day_is_exact(ticks):
-    said = played(Period.D1, ((quote, None) for quote in quotes(ticks)))
+def test_the_day_is_exact(ticks, quotes):
+    said = played(Period.D1, ((quote, None) for quote in quotes))
     (bar,) = [bar for bar in said if bar.final]
     known = ticks.filter(pl.col("last") > 0).select(
         open=pl.col("last").first(),
@@ -143,14 +141,14 @@ def test_the_day_is_exact(ticks):
     assert (bar.date, bar.partial) == (date(2023, 2, 1), False)
 
 
-def test_bars_of_pushed_trades_equal_an_offline_query(ticks, traded):
+def test_bars_of_pushed_trades_equal_an_offline_query(quotes, traded):
     clock = pl.col("TradTime").str.strptime(pl.Time, "%H:%M:%S%.3f")
     table = traded.with_columns(at=pl.lit(date(2023, 2, 1)).dt.combine(clock))
     trades = [
         Trade(price=price, volume=float(volume), time=at.replace(tzinfo=SHANGHAI))
         for at, price, volume in table.select("at", "TradPrice", "TradVolume").iter_rows()
     ]
-    said = played(Period.M1, with_trades(ticks, trades))
+    said = played(Period.M1, with_trades(quotes, trades))
     finals = [bar for bar in said if bar.final]
     minute = pl.col("at").dt.hour().cast(pl.Int32) * 60 + pl.col("at").dt.minute() + 1
     expected = table.group_by(minute=minute.clip(571, 900), maintain_order=True).agg(
@@ -166,10 +164,10 @@ def test_bars_of_pushed_trades_equal_an_offline_query(ticks, traded):
     assert all(bar.built_from == "trades" and not bar.partial for bar in said)
 
 
-def with_trades(ticks, trades):
+def with_trades(quotes, trades):
     """Each snapshot with the trades since the one before, as a source pushes them."""
     start = 0
-    for quote in quotes(ticks):
+    for quote in quotes:
         end = start
         while end < len(trades) and trades[end].time <= quote.as_of:
             end += 1
@@ -177,9 +175,7 @@ def with_trades(ticks, trades):
         start = end
 
 
-def test_how_well_they_agree_with_the_trades(market_data, capsys, monkeypatch):
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    livebars = importlib.import_module("livebars")
+def test_how_well_they_agree_with_the_trades(livebars, market_data, capsys):
     agreements = livebars.measured(market_data)
     table = livebars.table_of(agreements)
     with capsys.disabled():

@@ -20,11 +20,12 @@ class Looks:
         self.clock = clock
         self.books = {}
         self.asked = []
+        self.origin = {}
 
     async def __call__(self, dataset, asked):
         self.asked.append((dataset, asked))
         now = self.clock.now()
-        origin = Provenance(source="asked", fetched_at=now, fresh_until=now)
+        origin = Provenance(source="asked", fetched_at=now, fresh_until=now, **self.origin)
         found = {symbol: self.books[symbol] for symbol in asked if symbol in self.books}
         if dataset == QUOTES:
             found = {symbol: value.quote for symbol, value in found.items()}
@@ -54,6 +55,15 @@ async def left_behind(house, clock):
     new = replace(old.quote, price=11.0, as_of=clock.now())
     house.hub.say((QUOTES, A), new, CARRIER, clock.now())
     return old
+
+
+async def test_the_first_value_says_whose_it_is_and_out_of_which_day(house, clock, looks):
+    day = {"day": "2024-03-14", "speed": 10.0}
+    looks.origin = {"path": ("edge", "past"), "simulated": True, "replay": day}
+    looks.books[A] = book(A, 10.0, clock.now())
+    await house.streaming.ready(QUOTES, (A,))
+    carrier = house.hub.topics[QUOTES, A].last.carrier
+    assert carrier == Carrier("past", "poll", ("asked", "edge"), simulated=True, replay=day)
 
 
 async def test_a_book_that_quotes_have_left_behind_is_asked_for_anew(house, clock, looks):

@@ -65,14 +65,12 @@ class View:
 class Desk:
     """Live bars, and the hub in which they are said."""
 
-    def __init__(self, history=None, replaying=lambda _: None):
+    def __init__(self, history=None):
         self.clock = TestClock("2024-03-15 10:00:00")
         later = lambda seconds, act: asyncio.get_running_loop().call_later(seconds, act)  # noqa: E731
         self.hub = Hub(epoch="e", grace=1.0, supply=Supply(), later=later)
         self.lines = {symbol: Line(symbol, source="qmt") for symbol in (SHARE, OTHER)}
-        self.bars = LiveBars(
-            self.hub, self.lines, clock=self.clock, replaying=replaying, history=history
-        )
+        self.bars = LiveBars(self.hub, self.lines, clock=self.clock, history=history)
         self.volumes = {}
 
     def brought(self, clock, price, *, symbol=SHARE, carrier=CARRIER, lots=1, said=None, **more):
@@ -311,10 +309,10 @@ async def test_a_bar_that_nobody_goes_on_with_is_said_to_be_old():
 class Past:
     """Answers for the history, with bars that differ from what was heard in their high."""
 
-    def __init__(self, *, final=True, error=None, stale=False):
+    def __init__(self, *, final=True, error=None, stale=False, **origin):
         self.asked = []
         self.priorities = []
-        self.final, self.error, self.stale = final, error, stale
+        self.final, self.error, self.origin = final, error, {"stale": stale, **origin}
 
     async def __call__(self, query, ask):
         self.asked.append((query, ask))
@@ -334,7 +332,7 @@ class Past:
             source="tushare",
             fetched_at=query.start,
             fresh_until=query.start,
-            stale=self.stale,
+            **self.origin,
         )
         return Answer(
             data={symbol: pl.DataFrame(rows) for symbol in query.symbols},
@@ -373,6 +371,13 @@ async def test_the_sources_own_bars_take_their_place_in_one_call():
     desk.clock.advance(60)
     await desk.bars.replaced()
     assert len(past.asked) == 1
+
+
+async def test_the_sources_own_bars_say_whose_they_are_and_out_of_which_day():
+    past = Past(path=("qmt",), simulated=True, replay=REPLAY.replay)
+    desk = await finished(past)
+    carrier = desk.hub.topics[MINUTES, SHARE].last.carrier
+    assert carrier == Carrier("qmt", "poll", ("tushare",), simulated=True, replay=REPLAY.replay)
 
 
 @pytest.mark.parametrize(

@@ -10,18 +10,28 @@ import time
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
+import orjson
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.clock import TestClock
-from support.recordings import CARRIER, MOUTAI, PING_AN, Stage, book, quote, rows_of
+from support.recordings import (
+    CARRIER,
+    MOUTAI,
+    PING_AN,
+    Stage,
+    book,
+    manifest_by_parts,
+    quote,
+    rows_of,
+)
 
 from argus_core import SHANGHAI, Depth, Trade
 from argus_core.model.answer import Failure
 from argus_core.streaming import parts as parts_module
 from argus_core.streaming.intake import REASON, Intake
-from argus_core.streaming.parts import Parts, parts_in, rebuilt
+from argus_core.streaming.parts import Parts, parts_in
 from argus_core.streaming.recorder import Recorder
 from argus_core.streaming.rows import SCHEMA, Heard, frame_of
 from argus_core.streaming.topics import DEPTH, QUOTES, TRADES, Carrier, Notice, Update
@@ -37,6 +47,10 @@ def clock():
 @pytest.fixture
 def stage(clock):
     return Stage(clock)
+
+
+def manifest_in(folder):
+    return orjson.loads((folder / parts_module.MANIFEST).read_bytes())
 
 
 async def recording(stage, clock, folder, **more):
@@ -119,7 +133,7 @@ class TestWhatIsHeard:
         await recorder.close()
         told = rows_of(tmp_path).select("simulated", "replay_day", "replay_speed").rows()
         assert told == [(True, None, None), (False, "2023-02-01", 10.0)]
-        manifest = rebuilt(tmp_path)
+        manifest = manifest_in(tmp_path)
         assert (manifest["simulated"], manifest["replayed"]) == (True, ["2023-02-01"])
 
     async def test_what_was_known_before_is_recorded_first(self, stage, clock, tmp_path):
@@ -299,11 +313,9 @@ class TestParts:
         parts = Parts(tmp_path, began=AT, rotate_bytes=1 << 30)
         self.write(parts, 1, 2, 3)
         parts.write(frame_of([Heard("gap", PING_AN, AT, {}, lost=5)], "e"))
-        path = tmp_path / parts_module.MANIFEST
-        written = path.read_bytes()
-        path.unlink()
-        manifest = rebuilt(tmp_path)
-        assert path.read_bytes() == written
+        by_parts = orjson.dumps(manifest_by_parts(tmp_path), option=orjson.OPT_INDENT_2)
+        assert (tmp_path / parts_module.MANIFEST).read_bytes() == by_parts
+        manifest = manifest_in(tmp_path)
         assert (manifest["rows"], manifest["lost"]) == (4, 5)
         assert manifest["symbols"] == [PING_AN, MOUTAI]
         assert manifest["days"] == ["2024-03-15"]
@@ -317,7 +329,7 @@ class TestParts:
         one.close()
         two.close()
         assert rows_of(tmp_path)["seq"].to_list() == [1, 3, 2]
-        assert rebuilt(tmp_path)["rows"] == 3
+        assert manifest_in(tmp_path)["rows"] == manifest_by_parts(tmp_path)["rows"] == 3
 
     def test_unfinished_files_are_no_parts_and_go_in_the_end(self, tmp_path):
         Parts(tmp_path, began=AT, rotate_bytes=1)
@@ -382,7 +394,7 @@ def test_a_kill_loses_no_more_than_the_last_flush(tmp_path):
     # A flush that was under way, and one more: the machine may be slow.
     old = max(seq for seq, at in said if at < killed - 1.5)
     assert seqs[-1] >= old
-    assert rebuilt(folder)["rows"] == len(seqs)
+    assert manifest_by_parts(folder)["rows"] == len(seqs)
 
 
 @given(

@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from argus_core import SHANGHAI, Period, session_dates
+from argus_core.cache_tables import DEFAULT_RULES
 from argus_core.caching.rules import Rules
 from argus_core.market import calendar
-from argus_core.tables import DEFAULT_RULES, WarmupTable
+from argus_core.tables import WarmupTable
 from argus_core.warmup.plan import ROWS, Kind, last_settled, most_asked, planned
 
 FRIDAY = date(2024, 3, 15)
