@@ -24,7 +24,13 @@ from argus_core.extend.authenticator import Authenticator, Presented, Principal
 from argus_core.extend.balancer import Balancer, Candidate
 from argus_core.extend.cache import Cache, CacheStats, Heard, Lease
 from argus_core.extend.jobs import Job, Jobs
-from argus_core.extend.pushes import PUSH_PROTOCOL, PushedItem, PushFrame, read_push_frame
+from argus_core.extend.pushes import (
+    PUSH_PROTOCOL,
+    PushedItem,
+    PushFrame,
+    fanout_channel,
+    read_push_frame,
+)
 from argus_core.extend.quota import Allowance, Charge, Meter
 from argus_core.extend.relay import Relayed, RelayedPush
 from argus_core.extend.source import Push, Rows, Settings, Source
@@ -146,6 +152,7 @@ __all__ = [
     "Units",
     "asked_body",
     "current_request",
+    "fanout_channel",
     "hookimpl",
     "kind_of",
     "parse_symbol",

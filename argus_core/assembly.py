@@ -13,6 +13,7 @@ from argus_core.config import Config, PluginTable, PoolTable, SourceTable
 from argus_core.errors import ConfigError, PluginError
 from argus_core.extend.authenticator import Authenticator
 from argus_core.extend.balancer import timed
+from argus_core.extend.cache import Cache
 from argus_core.extend.source import Source
 from argus_core.plugins import Plugins, read_settings
 from argus_core.routing.load.gate import Gate
@@ -41,6 +42,8 @@ class Parts:
     routes: RouteTable
     merits: Merits
     levels: tuple[Level, ...]
+    carrier: Cache | None
+    """The tier over which gateways tell one another what is pushed, if there is one."""
     authenticators: tuple[Authenticator, ...]
     alerts: Alerts
     plugins: Plugins
@@ -87,6 +90,11 @@ def assemble(
         builder.check("cache", "caches", config.caches)
         builder.check("alerter", "alerters", config.alerters)
     nodes = builder.nodes(alerts)
+    speaking = (level.cache for level in levels if level.cache.speaks())
+    carrier = next(speaking, None) if config.stream.fanout else None
+    for node in nodes.values():
+        if node.source.relays:
+            node.source.carrier = carrier
     pools = builder.pools(nodes)
     merits = before.merits if before else Merits(clock)
     routes = RouteTable(config.routes, pools, merits.ordered)
@@ -96,6 +104,7 @@ def assemble(
         routes=routes,
         merits=merits,
         levels=levels,
+        carrier=carrier,
         authenticators=tuple(builder.authenticators()),
         alerts=alerts,
         plugins=builder.plugins,

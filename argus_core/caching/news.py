@@ -15,6 +15,7 @@ from argus_core.caching.level import PATIENT_BUDGET, Level
 
 log = logging.getLogger(__name__)
 
+CHANNEL = "news"
 _AGAIN = 1.0
 """Seconds before listening is tried again after the tier's own loop ended."""
 
@@ -57,7 +58,7 @@ class News:
     async def _listen(self, level: Level) -> None:
         while True:
             try:
-                await level.cache.listen(self._heard)
+                await level.cache.listen(CHANNEL, self._heard)
             except Exception as error:  # noqa: BLE001 - without news entries live out their life
                 log.debug("no news over cache %s: %s", level.name, type(error).__name__)
             await asyncio.sleep(_AGAIN)
@@ -78,4 +79,4 @@ class News:
 
 
 async def _sent(level: Level, message: bytes) -> None:
-    await level.cache.publish(message)
+    await level.cache.publish(CHANNEL, (message,))

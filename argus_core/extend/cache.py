@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -89,13 +89,17 @@ class Cache:
         """What the tier holds now."""
         raise NotImplementedError
 
-    async def publish(self, message: bytes) -> None:
-        """Send a short message to every other process that listens on the same store."""
+    async def publish(self, channel: str, messages: Sequence[bytes]) -> None:
+        """Send messages, in order, to every process that listens to the channel in the same store.
+
+        They go in one round trip. A message has a few hundred kilobytes at most.
+        """
         raise NotImplementedError
 
-    async def listen(self, heard: Heard) -> None:
-        """Hand over the messages of others until cancelled; connects again by itself.
+    async def listen(self, channel: str, heard: Heard) -> None:
+        """Hand over the messages of a channel until cancelled; connects again by itself.
 
+        Channels are told apart by their names, which are of letters, digits, dots and colons.
         ``heard`` is called with each message, and with ``None`` each time that the connection
         stands anew, because messages may have been lost meanwhile. Messages of this instance
         itself need not be left out.

@@ -3,6 +3,10 @@
 One gateway listens to another as a client of ``/ws/market_data`` does, in JSON, but what it gets
 are whole canonical values with their origins: books where the source over there pushes books,
 quotes where it is asked for these only. Numbers count as in ``argus.v2``.
+
+Where both have the same cache that processes share, the values of all who listen may go over that
+once. The greeting names the ``fanout``; who sends ``{"action": "follow"}`` and hears a ``beat`` on
+its channel may subscribe ``over`` it. Acknowledgements and notices come over the connection still.
 """
 
 from __future__ import annotations
@@ -75,6 +79,18 @@ class PushFrame(msgspec.Struct, frozen=True, kw_only=True):
     code: str = ""
     message: str = ""
     reconnect_after_ms: int = 0
+    fanout: str = ""
+    """The name of what goes over a shared cache; empty where nothing does."""
+    n: int = 0
+    """The number of a message that went over it."""
+    seq: dict[str, int] = msgspec.field(default_factory=dict[str, int])
+    """The last number of each symbol: of those just subscribed to, or of those that a beat tells
+    of because something was said since the one before."""
+
+
+def fanout_channel(fanout: str) -> str:
+    """The channel of a shared cache on which a gateway publishes."""
+    return f"feed.{fanout}"
 
 
 def push_item(seq: int, value: Depth | Quote, origin: Origin, mode: str) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from datetime import datetime
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -31,6 +31,9 @@ from argus_core.model.query import (
 )
 from argus_core.model.records import Depth, Gap, Instrument, Quote, TradingDays
 from argus_core.model.symbol import Exchange, Kind, Symbol
+
+if TYPE_CHECKING:
+    from argus_core.extend.cache import Cache
 
 Rows = Any
 """Rows of a published schema: an iterable of mappings, or an object with ``__arrow_c_stream__``."""
@@ -120,6 +123,9 @@ class Source:
     relays: ClassVar[bool] = False
     """True if the source is another gateway: it answers with :class:`Relayed`, and what that says
     of a value's origin counts instead of what the class says."""
+    carrier: Cache | None = None
+    """The cache over which gateways tell one another things, given to sources that relay; None
+    where there is none. It may change while the source is open."""
     isolation: ClassVar[Literal["none", "process"]] = "none"
     """``process`` where the vendor's package needs a process of its own; a table may override."""
     logins: ClassVar[int] = 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -41,6 +41,27 @@ class FeedLane(Lane):
         for _, symbol in keys:
             self.behind.pop(symbol, None)
         super().forget(keys)
+
+
+class SilentLane(FeedLane):
+    """Hears of nothing: what it would hear goes another way.
+
+    ``ended`` is told the symbols that it does not listen to any more.
+    """
+
+    __slots__ = ("_ended",)
+
+    def __init__(self, listener: Listener, ended: Callable[[Iterable[Symbol]], None]) -> None:
+        super().__init__(listener)
+        self._ended = ended
+
+    def conflated(self, key: Key, fragment: Fragment) -> None:
+        """Leave it out."""
+
+    def forget(self, keys: Sequence[Key]) -> None:
+        """Note that these topics are not listened to any more."""
+        super().forget(keys)
+        self._ended(symbol for _, symbol in keys)
 
 
 def begin(hub: Hub, symbols: Iterable[Symbol]) -> None:

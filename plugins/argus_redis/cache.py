@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
 from argus_core import Cache, CacheStats, Clock, Heard, Lease
-from argus_redis import listening, scripts
+from argus_redis import listening, scripts, sending
 from argus_redis.link import Link
 from argus_redis.settings import RedisSettings
 
@@ -43,7 +43,7 @@ class RedisCache(Cache):
         self._values = f"{settings.prefix}:value:".encode()
         self._leases = f"{settings.prefix}:lease:".encode()
         # Channels know no databases: without the number, two of them would hear each other.
-        self._channel = f"{settings.prefix}:messages:{settings.database}".encode()
+        self._channels = f"{settings.prefix}:messages:{settings.database}:".encode()
         self._counted: tuple[float, CacheStats] | None = None
 
     async def open(self) -> None:
@@ -104,13 +104,18 @@ class RedisCache(Cache):
         self._counted = (now, stats) if steps > 1 else None
         return stats
 
-    async def publish(self, message: bytes) -> None:
-        """Send a message to every gateway that listens, this one too if it does."""
-        await self._link.ask(lambda redis: redis.publish(self._channel, message))
+    async def publish(self, channel: str, messages: Sequence[bytes]) -> None:
+        """Send messages to every gateway that listens, this one too if it does. One round trip.
 
-    async def listen(self, heard: Heard) -> None:
-        """Hand over messages until cancelled; connects again by itself."""
-        await listening.listen(self._link, self._channel, heard)
+        A server older than 7, which has no sharded channels, takes two.
+        """
+        name = self._channels + _encoded(channel)
+        if messages:
+            await self._link.ask(lambda redis: sending.send(redis, name, messages))
+
+    async def listen(self, channel: str, heard: Heard) -> None:
+        """Hand over the messages of a channel until cancelled; connects again by itself."""
+        await listening.listen(self._link, self._channels + _encoded(channel), heard)
 
     async def lease(self, keys: Iterable[str], owner: str, seconds: float) -> Mapping[str, str]:
         """Take those keys that nobody holds; who holds each key now. One round trip."""

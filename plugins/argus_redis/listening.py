@@ -11,6 +11,7 @@ from typing import Any
 
 from argus_core import CacheError, Heard
 from argus_redis.link import Link
+from argus_redis.sending import unknown
 
 log = logging.getLogger(__name__)
 
@@ -18,6 +19,7 @@ PULSE = 10.0
 """Seconds of silence after which the server is asked whether it is there."""
 FIRST_PAUSE = 0.05
 LONGEST_PAUSE = 2.0
+_MESSAGES = frozenset({"message", "smessage"})
 
 
 async def listen(link: Link, channel: bytes, heard: Heard) -> None:
@@ -55,16 +57,27 @@ async def _messages(link: Link, channel: bytes) -> AsyncGenerator[bytes | None]:
     pubsub = client.pubsub()
     try:
         async with link.limited():
-            await pubsub.subscribe(channel)
+            await _subscribed(pubsub, channel)
+        yield None
         async with aclosing(_arriving(link, pubsub)) as arriving:
             async for message in arriving:
-                if message["type"] == "subscribe":
-                    yield None
-                elif message["type"] == "message":
+                if message["type"] in _MESSAGES:
                     yield bytes(message["data"])
     finally:
         await pubsub.aclose()
         await client.aclose()
+
+
+async def _subscribed(pubsub: Any, channel: bytes) -> None:
+    """Return when the server has taken the subscription: a sharded one, if it has these."""
+    await pubsub.ssubscribe(channel)
+    try:
+        await pubsub.get_message(timeout=None)
+    except Exception as error:
+        if not unknown(error):
+            raise
+        await pubsub.subscribe(channel)
+        await pubsub.get_message(timeout=None)
 
 
 async def _arriving(link: Link, pubsub: Any) -> AsyncGenerator[dict[str, Any]]:

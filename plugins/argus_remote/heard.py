@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -43,6 +43,8 @@ class Heard:
         self._clock = clock
         self._unfit = unfit
         self._seqs: dict[Symbol, tuple[str, int]] = {}
+        self._silent: dict[Symbol, tuple[str, int]] = {}
+        """Where the others stood when they were subscribed to: nothing was heard of them yet."""
         self._modes: dict[Symbol, Literal["push", "poll"]] = {}
         """How each symbol is brought there, as far as it was said when it was subscribed to."""
         self._since: datetime | None = None
@@ -59,13 +61,18 @@ class Heard:
         for symbol in symbols:
             self.wanted.pop(symbol, None)
             self._seqs.pop(symbol, None)
+            self._silent.pop(symbol, None)
             self._modes.pop(symbol, None)
             self._barred.discard(symbol)
 
-    def parts(self, most: int) -> Iterator[Mapping[str, Any]]:
+    def parts(
+        self, most: int, only: Collection[Symbol] | None = None
+    ) -> Iterator[Mapping[str, Any]]:
         """What has to be asked for again after a pause, as ``subscribe`` messages say it."""
         groups: dict[tuple[tuple[str, ...], str], list[Symbol]] = {}
         for symbol, via in self.wanted.items():
+            if only is not None and symbol not in only:
+                continue
             # Numbers of another life of the other one mean nothing there; it will say so.
             epoch, _ = self._seqs.get(symbol, _NEVER)
             groups.setdefault((via, epoch), []).append(symbol)
@@ -97,6 +104,8 @@ class Heard:
             case "subscribed":
                 self._modes |= {Symbol(key): mode for key, mode in frame.modes.items() if mode}
                 self._resumed(frame)
+                unheard = (key for key in map(Symbol, frame.seq) if key not in self._seqs)
+                self._silent |= {key: (frame.epoch, frame.seq[key]) for key in unheard}
             case "gap":
                 since = None if frame.since is None else self._instant(frame.since)
                 self.gap(frame.symbols, frame.reason or "something may be missing", since)
@@ -107,6 +116,15 @@ class Heard:
             case _:
                 pass
         return set()
+
+    def behind(self, frame: PushFrame) -> set[Symbol]:
+        """The symbols of which more was said, as a beat tells, than was heard here."""
+        found: set[Symbol] = set()
+        for key, seq in frame.seq.items():
+            epoch, own = self._seqs.get(Symbol(key), _NEVER)
+            if epoch == frame.epoch and own < seq:
+                found.add(Symbol(key))
+        return found
 
     def gap(self, symbols: Iterable[Symbol], reason: str, since: datetime | None = None) -> None:
         """Tell that something may be missing of those symbols that are wanted."""
@@ -123,11 +141,22 @@ class Heard:
         return (theirs - self.ahead).astimezone(SHANGHAI)
 
     def _resumed(self, frame: PushFrame) -> None:
-        missed = [Symbol(key) for key, many in frame.missed.items() if many != 0]
+        missed = [Symbol(key) for key in frame.missed if self._lacks(key, frame)]
         if missed:
             self.gap(missed, "the connection was lost for a while", self._complete_to)
         elif frame.missed:
             log.info("%s is heard again, and nothing was missed meanwhile", self._name)
+
+    def _lacks(self, key: str, frame: PushFrame) -> bool:
+        """True if something was said of a symbol that we do not have, and that does not follow."""
+        last = frame.seq.get(key)
+        epoch, own = self._seqs.get(Symbol(key), _NEVER)
+        if last is not None and epoch == frame.epoch:
+            # Some of it has come another way since we asked, and the last one comes now.
+            return last > own + 1
+        if last is not None and epoch == "":
+            return self._silent.get(Symbol(key)) != (frame.epoch, last)
+        return frame.missed[key] != 0
 
     def _values(self, frame: PushFrame) -> set[Symbol]:
         strays: set[Symbol] = set()

@@ -82,7 +82,9 @@ class RemoteSource(Source):
     async def open(self) -> None:
         """Return when it was asked what it offers, be it in vain."""
         self._link = Link(self.name, self._settings)
-        self._stream = Stream(self.name, self._settings, self.clock, self._unfit)
+        self._stream = Stream(
+            self.name, self._settings, self.clock, self._unfit, carrier=lambda: self.carrier
+        )
         try:
             await self.ping()
         except (SourceUnavailable, SourceTimeout, Throttled, refusals.Busy) as error:
@@ -125,6 +127,7 @@ class RemoteSource(Source):
             "max_connections": self._settings.max_connections,
             "pushed_symbols": 0 if self._stream is None else len(self._stream.symbols),
             "stream_connections": 0 if self._stream is None else self._stream.connections,
+            "pushed_over_cache": self._stream is not None and self._stream.shared,
         }
 
     async def quotes(self, query: QuotesQuery) -> Any:

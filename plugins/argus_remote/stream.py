@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
-from itertools import count
+from functools import partial
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import orjson
 from websockets.exceptions import ConnectionClosed
 
 from argus_core import (
     ArgusError,
+    Cache,
     Clock,
     LoginFailed,
     NotOffered,
     Push,
     PushFrame,
-    SourceTimeout,
     SourceUnavailable,
     Symbol,
     read_push_frame,
 )
-from argus_remote import refusals
+from argus_remote.following import Following
 from argus_remote.heard import Heard, Unfit
+from argus_remote.questions import Questions
 from argus_remote.settings import RemoteSettings
 
 if TYPE_CHECKING:
@@ -36,8 +36,6 @@ log = logging.getLogger("argus.remote")
 
 SILENCE = 30.0
 """Seconds without a word after which a connection counts as lost: twice the usual heartbeat."""
-ANSWERING = 8.0
-"""Seconds within which a subscription is answered."""
 WAITING = 5.0
 """Seconds for which a subscription waits for a connection that is being made again."""
 STEADY = 10.0
@@ -63,6 +61,7 @@ class Stream:
         clock: Clock,
         unfit: Unfit,
         *,
+        carrier: Callable[[], Cache | None] = lambda: None,
         silence: float = SILENCE,
         pauses: Callable[[], Iterator[float]] | None = None,
     ) -> None:
@@ -73,13 +72,16 @@ class Stream:
         self._clock = clock
         self._silence = silence
         self._pauses = pauses or _pauses
+        self._carrier = carrier
         self._heard = Heard(name, clock, unfit)
+        self._following = Following(name, clock, self._heard)
+        self._fanout = ""
+        """What the other one publishes for many, by the name in its greeting."""
         self._socket: ClientConnection | None = None
         self._up = asyncio.Event()
         self._opening = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
-        self._numbers = count(1)
-        self._answers: dict[int, asyncio.Future[PushFrame]] = {}
+        self._questions = Questions(name)
         self._farewell: float | None = None
         """Seconds after which to come again, as the other one said before it ended."""
 
@@ -87,6 +89,11 @@ class Stream:
     def symbols(self) -> Collection[Symbol]:
         """The symbols that are pushed."""
         return self._heard.wanted.keys()
+
+    @property
+    def shared(self) -> bool:
+        """True while values come over a shared cache, once for all who listen."""
+        return self._following.over is not None
 
     async def subscribe(
         self, symbols: Sequence[Symbol], push: Push, via: tuple[str, ...]
@@ -102,7 +109,8 @@ class Stream:
         heard.wanted |= dict.fromkeys(symbols, via)
         try:
             socket = await self._connected()
-            frame = await self._asked(socket, {"symbols": symbols, "via": via})
+            asked = {"symbols": symbols, "via": via, "over": self._following.over}
+            frame = await self._questions.ask(socket, "subscribe", asked)
         except BaseException:
             heard.forget(new)
             self._rest()
@@ -150,27 +158,8 @@ class Stream:
             raise SourceUnavailable(f"the stream of {self._name} is being made again")
         return self._socket
 
-    async def _asked(self, socket: ClientConnection, asked: Mapping[str, Any]) -> PushFrame:
-        """The answer to a subscription."""
-        number = next(self._numbers)
-        answer = self._answers[number] = asyncio.get_running_loop().create_future()
-        body = {"action": "subscribe", "id": number, **asked}
-        try:
-            async with asyncio.timeout(ANSWERING):
-                await socket.send(orjson.dumps(body), text=True)
-                frame: PushFrame = await answer
-                return frame
-        except TimeoutError:
-            raise SourceTimeout(f"{self._name} did not answer a subscription") from None
-        except ConnectionClosed:
-            raise SourceUnavailable(f"{self._name} closed its stream") from None
-        finally:
-            del self._answers[number]
-
     async def _end(self, socket: ClientConnection, symbols: Iterable[Symbol]) -> None:
-        body = {"action": "unsubscribe", "symbols": list(symbols)}
-        with suppress(ConnectionClosed):  # then they have ended already
-            await socket.send(orjson.dumps(body), text=True)
+        await self._questions.tell(socket, "unsubscribe", {"symbols": list(symbols)})
 
     def _rest(self) -> None:
         """Keep no connection that nobody wants."""
@@ -190,6 +179,7 @@ class Stream:
             self._heard.ahead = hello.server_time - self._clock.now()
         self._heard.alive()
         self._socket, self._farewell = socket, None
+        self._fanout = hello.fanout
         self.connections += 1
         self._up.set()
         return socket
@@ -213,15 +203,14 @@ class Stream:
 
     async def _listened(self, socket: ClientConnection, *, again: bool) -> str:
         """Why a connection was lost over which everything wanted was listened to until then."""
-        resuming = asyncio.create_task(self._resume(socket)) if again else None
+        beside = asyncio.create_task(self._beside(socket, again=again))
         try:
             return await self._read(socket)
         finally:
             self._gone(socket)
-            if resuming is not None:
-                resuming.cancel()
-                with suppress(asyncio.CancelledError):
-                    await resuming
+            beside.cancel()
+            with suppress(asyncio.CancelledError):
+                await beside
             # At once: whoever is lost does not answer a farewell.
             socket.transport.abort()
 
@@ -229,7 +218,7 @@ class Stream:
         if self._socket is socket:
             self._socket = None
             self._up.clear()
-            self._refuse(SourceUnavailable(f"{self._name} closed its stream"))
+            self._questions.refuse(SourceUnavailable(f"{self._name} closed its stream"))
 
     async def _again(self, reason: str, pauses: Iterator[float]) -> ClientConnection | None:
         """A new connection, however long it takes; None if nothing is wanted any more."""
@@ -250,17 +239,42 @@ class Stream:
                 told = True
         return None
 
+    async def _beside(self, socket: ClientConnection, *, again: bool) -> None:
+        """What is asked while a connection is read: what it missed, then to come another way."""
+        if again:
+            await self._resume(socket)
+        if not self._fanout or self._carrier() is None:
+            return
+        try:
+            await self._questions.ask(socket, "follow")
+            await self._following.run(self._fanout, self._carrier, partial(self._renew, socket))
+        except ArgusError as error:
+            log.info("%s is not followed over a shared cache: %s", self._name, error.message)
+        except Exception:
+            # As if the connection were lost: what comes which way is not known any more.
+            log.exception("following %s failed", self._name)
+            socket.transport.abort()
+
     async def _resume(self, socket: ClientConnection) -> None:
         """Ask for everything again that is wanted."""
         for part in list(self._heard.parts(AT_ONCE)):
             try:
-                frame = await self._asked(socket, part)
+                self._renewed(await self._questions.ask(socket, "subscribe", part))
             except ArgusError as error:
                 self._heard.gap(part["symbols"], error.message)
-                continue
-            for one in frame.rejected:
-                self._heard.gap((Symbol(one.symbol),), one.message)
         self._heard.whole()
+
+    async def _renew(
+        self, socket: ClientConnection, over: str | None, symbols: Collection[Symbol] | None
+    ) -> None:
+        """Ask for what is wanted to come another way: see :data:`argus_remote.following.Ask`."""
+        for part in list(self._heard.parts(AT_ONCE, symbols)):
+            asked = {**part, "over": over}
+            self._renewed(await self._questions.ask(socket, "subscribe", asked))
+
+    def _renewed(self, frame: PushFrame) -> None:
+        for one in frame.rejected:
+            self._heard.gap((Symbol(one.symbol),), one.message)
 
     async def _read(self, socket: ClientConnection) -> str:
         """Why the connection ended, once it has."""
@@ -269,7 +283,8 @@ class Stream:
                 async with asyncio.timeout(self._silence):
                     data = await socket.recv(decode=False)
                 strays = self._take(read_push_frame(data))
-                self._heard.alive()
+                if self._following.over is None:
+                    self._heard.alive()
                 if strays:
                     await self._end(socket, strays)
                 await asyncio.sleep(0)  # however much there is, others have their turn
@@ -278,31 +293,21 @@ class Stream:
         except ConnectionClosed as closed:
             frame = closed.rcvd
             if frame is not None and frame.code == _NOT_ALLOWED:
-                self._refuse(LoginFailed(f"{self._name} refuses the key: {frame.reason}"))
+                self._questions.refuse(LoginFailed(f"{self._name} refuses the key: {frame.reason}"))
             why = f": {frame.reason}" if frame is not None and frame.reason else ""
             return f"it closed the connection{why}"
         except ValueError as error:
             return f"it cannot be understood: {error}"
 
     def _take(self, frame: PushFrame) -> set[Symbol]:
-        answer = None if frame.id is None else self._answers.get(frame.id)
         strays = self._heard.take(frame)
+        if frame.type == "fanout" and frame.state == "lost":
+            self._following.lost(frame.reason or "it does not say why")
         if frame.type == "shutdown":
             self._farewell = min(frame.reconnect_after_ms / 1000, _LONGEST_FAREWELL)
-        if frame.type == "error" and answer is None:
+        if not self._questions.take(frame) and frame.type == "error":
             log.warning("%s: %s", self._name, frame.message)
-        if answer is None or answer.done():
-            return strays
-        if frame.type == "error":
-            answer.set_exception(refusals.refused(self._name, frame.code, frame.message))
-        else:
-            answer.set_result(frame)
         return strays
-
-    def _refuse(self, error: ArgusError) -> None:
-        for answer in self._answers.values():
-            if not answer.done():
-                answer.set_exception(error)
 
 
 def _pauses() -> Iterator[float]:

@@ -45,14 +45,15 @@ class Exchange(SharedCache):
         self.check()
         return {key: lease for key in keys if (lease := self.standing(key)) is not None}
 
-    async def publish(self, message):
+    async def publish(self, channel, messages):
         self.check()
-        for queue in QUEUES:
-            queue.put_nowait(message)
+        for queue in QUEUES.get(channel, ()):
+            for message in messages:
+                queue.put_nowait(message)
 
-    async def listen(self, heard):
+    async def listen(self, channel, heard):
         queue = asyncio.Queue()
-        QUEUES.append(queue)
+        QUEUES.setdefault(channel, []).append(queue)
         try:
             self.connected(heard)
             while True:
@@ -67,7 +68,7 @@ class Exchange(SharedCache):
                     continue
                 heard(message)
         finally:
-            QUEUES.remove(queue)
+            QUEUES[channel].remove(queue)
 
     def connected(self, heard):
         heard(None)
@@ -77,7 +78,7 @@ class Exchange(SharedCache):
 
 
 LEASES: dict[str, tuple[Lease, float]] = {}
-QUEUES: list[asyncio.Queue] = []
+QUEUES: dict[str, list[asyncio.Queue]] = {}
 
 
 class LooksThenTakes(Exchange):
@@ -143,16 +144,28 @@ class CountsLeases(Exchange):
 
 
 class TextOnly(Exchange):
-    async def publish(self, message):
-        await super().publish(message.decode("ascii", "replace").encode())
+    async def publish(self, channel, messages):
+        texts = [message.decode("ascii", "replace").encode() for message in messages]
+        await super().publish(channel, texts)
 
 
 class LastOneWins(Exchange):
-    async def publish(self, message):
-        for queue in QUEUES:
+    async def publish(self, channel, messages):
+        for queue in QUEUES.get(channel, ()):
             while not queue.empty():
                 queue.get_nowait()
-        await super().publish(message)
+        await super().publish(channel, messages)
+
+
+class OneChannel(Exchange):
+    async def publish(self, channel, messages):
+        for each in QUEUES:
+            await super().publish(each, messages)
+
+
+class FirstOnly(Exchange):
+    async def publish(self, channel, messages):
+        await super().publish(channel, messages[:1])
 
 
 class SaysNothingAgain(Exchange):
@@ -161,9 +174,9 @@ class SaysNothingAgain(Exchange):
 
 
 class CannotBeStopped(Exchange):
-    async def listen(self, heard):
+    async def listen(self, channel, heard):
         try:
-            await super().listen(heard)
+            await super().listen(channel, heard)
         except asyncio.CancelledError:
             return
 
@@ -190,6 +203,8 @@ TWINS = (
     Twin("CCH-24", CountsLeases, options=SHARED),
     Twin("CCH-25", TextOnly, frozenset({"CCH-26"}), options=SHARED),
     Twin("CCH-25", LastOneWins, options=SHARED),
+    Twin("CCH-25", OneChannel, options=SHARED),
+    Twin("CCH-25", FirstOnly, options=SHARED),
     Twin("CCH-26", SaysNothingAgain, options=SHARED),
     Twin("CCH-25", CannotBeStopped, frozenset({"CCH-26"}), options=SHARED),
     Twin("CCH-27", LendsWithoutAStore, options=SHARED),

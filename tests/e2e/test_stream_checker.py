@@ -4,13 +4,14 @@
 """
 
 import asyncio
+import shutil
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.streams.house import house
 from support.streams.judge import Item, Joined, Told, judged
-from support.streams.trial import BEHIND, GENTLE, ROUGH, trial
+from support.streams.trial import BEHIND, GENTLE, ROUGH, SHARED, trial
 
 EPOCH = "one"
 
@@ -127,3 +128,13 @@ def test_behind_another_gateway_nobody_is_lied_to_either(tmp_path):
     with house(tmp_path) as built:
         built.behind()
         sure(asyncio.run(trial(built, BEHIND, seconds=12.0, seed=1)))
+
+
+@pytest.mark.skipif(shutil.which("redis-server") is None, reason="no redis-server on PATH")
+def test_over_a_redis_that_fails_nobody_is_lied_to_either(tmp_path):
+    with house(tmp_path) as built:
+        built.sharing()
+        sure(asyncio.run(trial(built, SHARED, seconds=20.0, seed=2)))
+        log = built.servers["edge"].log.read_text(encoding="utf-8")
+    assert "comes over a shared cache" in log
+    assert "comes over its own connection again" in log

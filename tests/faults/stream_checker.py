@@ -1,9 +1,10 @@
 # ruff: noqa: T201 - a command that prints what it found
 """Listeners under faults: ``python tests/faults/stream_checker.py [--seconds 600] [--seed 1]``.
 
-Sources, their workers, the server and the listeners' connections break at random. Everything that
-is heard is held against what the sources wrote down: per share nothing is reordered, nothing comes
-twice, every hole is announced, and all end with the market's last state. Exit code 1 if not.
+Sources, their workers, the servers, what these share and the listeners' connections break at
+random. Everything that is heard is held against what the sources wrote down: per share nothing is
+reordered, nothing comes twice, every hole is announced, and all end with the market's last state.
+Exit code 1 if not.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--faults", help="names with commas; all if left out")
     parser.add_argument("--behind", action="store_true", help="an edge in front of an agent")
+    parser.add_argument("--sharing", action="store_true", help="the same, and a Redis between")
     given = parser.parse_args()
     names = list(FAULTS) if given.faults is None else given.faults.split(",")
     strangers = [name for name in names if name not in FAULTS]
@@ -39,7 +41,8 @@ def main() -> int:
         tempfile.TemporaryDirectory(prefix="argus-streams-") as folder,
         house(Path(folder)) as built,
     ):
-        (built.behind if given.behind else built.alone)()
+        start = built.behind if given.behind else built.alone
+        (built.sharing if given.sharing else start)()
         chosen = [FAULTS[name] for name in names]
         verdict = asyncio.run(trial(built, chosen, seconds=given.seconds, seed=given.seed))
     print(f"faults {dict(verdict.faults)}")

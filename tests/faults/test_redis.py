@@ -63,7 +63,7 @@ def calls(cache):
         lambda: cache.delete_many(["never"]),
         lambda: cache.delete_prefix("never"),
         cache.stats,
-        lambda: cache.publish(b"message"),
+        lambda: cache.publish("news", (b"message",)),
         lambda: cache.lease(["a"], "me", 60),
         lambda: cache.settle(["a"], "me", b"", 60),
         lambda: cache.leases(["a"]),
@@ -286,7 +286,7 @@ class Ear:
 @asynccontextmanager
 async def listening_to(cache):
     ear = Ear()
-    task = asyncio.create_task(cache.listen(ear))
+    task = asyncio.create_task(cache.listen("news", ear))
     try:
         await ear.hears(None)
         yield ear
@@ -300,10 +300,10 @@ async def test_a_listener_survives_a_killed_server_and_says_that_it_missed_somet
     async with tier(server.port) as cache, listening_to(cache) as ear:
         for _ in range(2):
             with server.down():
-                await refused(lambda: cache.publish(b"lost"))
+                await refused(lambda: cache.publish("news", (b"lost",)))
                 before = len(ear.heard)
             await ear.hears(None, before)
-            await eventually(lambda: cache.publish(b"heard"))
+            await eventually(lambda: cache.publish("news", (b"heard",)))
             await ear.hears(b"heard", before)
         assert b"lost" not in ear.heard
 
@@ -311,7 +311,7 @@ async def test_a_listener_survives_a_killed_server_and_says_that_it_missed_somet
 async def test_a_listener_finds_out_about_a_silent_server(server, proxy, monkeypatch):
     monkeypatch.setattr(listening, "PULSE", 0.1)
     async with tier(server.port) as direct, tier(proxy.port) as cache:
-        direct._channel = cache._channel
+        direct._channels = cache._channels
         async with listening_to(cache) as ear:
             await asyncio.sleep(0.35)
             assert ear.heard == [None], "a pulse that is answered is no loss"
@@ -319,16 +319,16 @@ async def test_a_listener_finds_out_about_a_silent_server(server, proxy, monkeyp
                 await asyncio.sleep(0.5)
                 before = len(ear.heard)
             await ear.hears(None, before)
-            await eventually(lambda: direct.publish(b"again"))
+            await eventually(lambda: direct.publish("news", (b"again",)))
             await ear.hears(b"again", before)
 
 
 async def test_a_message_that_takes_longer_than_a_pulse_comes_whole(server, proxy, monkeypatch):
     monkeypatch.setattr(listening, "PULSE", 0.4)
     async with tier(server.port) as direct, tier(proxy.port, timeout=5.0) as cache:
-        direct._channel = cache._channel
+        direct._channels = cache._channels
         async with listening_to(cache) as ear:
             with proxy.trouble(piece=60, latency=0.3):  # two pieces
-                await eventually(lambda: direct.publish(b"0123456789" * 4))
+                await eventually(lambda: direct.publish("news", (b"0123456789" * 4,)))
                 await ear.hears(b"0123456789" * 4)
             assert ear.heard == [None, b"0123456789" * 4], "the connection was kept"

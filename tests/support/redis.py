@@ -88,6 +88,12 @@ class RedisServer:
         self.kill()
         self.start()
 
+    def cut(self) -> None:
+        """Break the connections of all who listen to channels."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+            connection.sendall(b"CLIENT KILL TYPE pubsub\r\n")
+            connection.recv(64)
+
     def _answers(self) -> bool:
         with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
             connection.sendall(b"PING\r\n")

@@ -14,7 +14,9 @@ from argus_api.auth import DATA
 from argus_api.lifecycle import Lifecycle
 from argus_api.stream.codes import NOT_ALLOWED, RESTARTS
 from argus_api.stream.connection import Connection, Dialect
+from argus_api.stream.fanout import Fanout
 from argus_api.stream.modern import JSON_PROTOCOL, MSGPACK_PROTOCOL, Modern
+from argus_api.stream.offenders import Offenders
 from argus_api.stream.plain import Plain
 from argus_api.stream.protocol import LARGEST
 from argus_api.stream.relay import Relay
@@ -53,9 +55,11 @@ class Audience:
         """Messages to connections that are gone."""
         self.accepted = 0
         self.refused = 0
+        self.offenders = Offenders(lambda: self.streaming.table.max_abuses, gateway.clock.monotonic)
         self.began = time.monotonic()
         self.dialects: Mapping[str, Dialect] = self._dialects()
         self._rounds: Rounds | None = None
+        self._fanout: Fanout | None = None
         self._watching: asyncio.Task[None] | None = None
         self._random = Random()
 
@@ -70,6 +74,16 @@ class Audience:
         if self._rounds is None:
             self._rounds = Rounds(asyncio.get_running_loop(), _taken)
         return self._rounds
+
+    @property
+    def fanout(self) -> Fanout | None:
+        """The way over a cache to all gateways that share it; None where there is none."""
+        carrier = self.gateway.carrier
+        if carrier is not None and self._fanout is None:
+            relay = self.dialects[PUSH_PROTOCOL]
+            assert isinstance(relay, Relay)  # noqa: S101 - see _dialects
+            self._fanout = Fanout(carrier, self.streaming.hub, relay)
+        return self._fanout
 
     @property
     def crowded(self) -> bool:
@@ -87,6 +101,8 @@ class Audience:
         """Count a connection out; it is told nothing any more."""
         self.connections.pop(connection, None)
         self.streaming.hub.leave(connection)
+        if self._fanout is not None:
+            self._fanout.leave(connection)
         connection.close()
         self.messages += connection.sent
 
@@ -137,6 +153,8 @@ class Audience:
             self._watching.cancel()
             with suppress(asyncio.CancelledError):
                 await self._watching
+        if self._fanout is not None:
+            await self._fanout.aclose()
         if self._rounds is not None:
             self._rounds.close()
 

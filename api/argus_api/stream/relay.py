@@ -13,9 +13,9 @@ from argus_api.stream.modern import Modern
 from argus_api.wire import instant
 from argus_core import Clock, Origin
 from argus_core.extend.pushes import PUSH_PROTOCOL, push_item
+from argus_core.stream_table import StreamTable
 from argus_core.streaming.lanes import Batch
 from argus_core.streaming.topics import FEED, Update, View
-from argus_core.tables import StreamTable
 
 IN_A_FRAME = 200
 """Values in one message: reading one keeps the other gateway busy for a few milliseconds."""
@@ -64,6 +64,10 @@ class Relay(Modern):
 
     def frames(self, batch: Batch) -> Iterator[bytes]:
         """Everything in the order in which it was said of each symbol."""
+        return (self.items("update", FEED, bodies) for bodies in self.parts(batch))
+
+    def parts(self, batch: Batch) -> Iterator[list[bytes]]:
+        """The same, item by item, in portions of a message each."""
         bodies = [piece.body for _, piece in (*batch.each, *batch.latest.items())]
         for start in range(0, len(bodies), IN_A_FRAME):
-            yield self.items("update", FEED, bodies[start : start + IN_A_FRAME])
+            yield bodies[start : start + IN_A_FRAME]

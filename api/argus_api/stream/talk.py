@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from starlette.types import Receive
 
@@ -21,8 +21,9 @@ from argus_api.stream.asks import (
 from argus_api.stream.audience import Audience
 from argus_api.stream.codes import RATE_LIMITED, TOO_MANY, UNREADABLE
 from argus_api.stream.connection import Connection
-from argus_api.stream.items import Piece
 from argus_api.stream.modern import Modern
+from argus_api.stream.opening import said_before, subscribed
+from argus_api.stream.pace import Pace
 from argus_api.wire import instant
 from argus_core import ArgusError, BadParameter, Symbol
 from argus_core.errors import Overloaded, TooLarge
@@ -32,10 +33,17 @@ from argus_core.streaming.topics import QUOTES, Key
 
 PATIENCE = 20
 """Unreadable messages after which a client is taken for broken."""
+SYMBOL = 0.2
+"""What each symbol of a message costs of the pace; the message itself costs one."""
+FIGURES = 0.005
+"""What the figures cost for each connection whose counts they add up."""
 
 
 class Talk:
     """One client's messages, one after another."""
+
+    speaks_for: ClassVar[float] = 1.0
+    """How many the other side stands for, where it may say as much as these."""
 
     def __init__(self, audience: Audience, connection: Connection, receive: Receive) -> None:
         self.connection = connection
@@ -45,6 +53,7 @@ class Talk:
         self._count = 0
         self._unreadable = 0
         self._now = asyncio.get_running_loop().time
+        self._pace = Pace(self._now, self.speaks_for)
 
     # -- listening --------------------------------------------------------------------------------
 
@@ -61,7 +70,10 @@ class Talk:
         while True:
             # A message that waits already is received at once: without a turn for everybody else,
             # whoever sends a thousand of them would keep the others waiting for all the answers.
-            await asyncio.sleep(0)
+            await asyncio.sleep(self._pace.rest())
+            if self._pace.endless:
+                self._end_flood("more for a minute than is read")
+                return None
             event = await self._receive()
             if event["type"] != "websocket.receive" or not self.connection.wire.open:
                 return None
@@ -78,6 +90,7 @@ class Talk:
 
     def _counted(self) -> bool:
         """True if the client has not said too much within a minute."""
+        self._pace.spend(1.0)
         now = self._now()
         if now - self._minute >= 60.0:  # noqa: PLR2004 - the seconds of a minute
             self._minute, self._count = now, 0
@@ -85,9 +98,12 @@ class Talk:
         most = self._audience.most_messages
         if most is None or self._count <= most:
             return True
-        self.refuse(Overloaded(f"at most {most} messages a minute"), {}, code=RATE_LIMITED)
-        self.connection.end(TOO_MANY, "too many messages")
+        self._end_flood(f"at most {most} messages a minute")
         return False
+
+    def _end_flood(self, why: str) -> None:
+        self.refuse(Overloaded(why), {}, code=RATE_LIMITED)
+        self.connection.end(TOO_MANY, "too many messages")
 
     # -- speaking ---------------------------------------------------------------------------------
 
@@ -97,7 +113,11 @@ class Talk:
         if not isinstance(dialect, Modern):
             return
         told = {"type": "hello", "epoch": dialect.epoch, "server_time": self._time()}
-        self.connection.say(dialect.message({**told, "limits": self._audience.limits}))
+        self.connection.say(dialect.message({**told, **self._offered()}))
+
+    def _offered(self) -> Mapping[str, Any]:
+        """What the greeting says that this client may do."""
+        return {"limits": self._audience.limits}
 
     def answer(self, told: Mapping[str, Any], body: Mapping[str, Any]) -> None:
         """Send an answer; it carries the ``id`` of the message that it answers, if that had one."""
@@ -136,6 +156,7 @@ class Talk:
             case "ping":
                 self.answer({"type": "pong", "timestamp": self._time()}, body)
             case "get_stats":
+                self._pace.spend(len(self._audience.connections) * FIGURES)
                 self.answer({"type": "stats", "data": self._audience.stats()}, body)
             case "list":
                 self.answer({"type": "subscriptions", "data": self._listed()}, body)
@@ -150,6 +171,7 @@ class Talk:
     async def _subscribe(self, body: Mapping[str, Any]) -> None:
         streaming, connection = self._audience.streaming, self.connection
         want = want_of(body, most=self._most)
+        self._pace.spend((len(want.symbols) + len(want.rejected)) * SYMBOL)
         self._refuse_excess(want)
         with streaming.held(want.symbols):
             ready = await streaming.ready(want.channel, want.symbols)
@@ -187,35 +209,10 @@ class Talk:
         rejected: Mapping[str, Failure],
     ) -> None:
         """Say what is listened to now, then what was said before; nothing comes in between."""
-        streaming = self._audience.streaming
-        accepted = [one.key[1] for one in caught]
-        told: dict[str, Any] = {
-            "type": "subscribed",
-            "channel": want.channel,
-            "epoch": dialect.epoch,
-            "symbols": self._symbols(want.channel),
-            "accepted": accepted,
-            "rejected": [
-                {"symbol": symbol, "code": why.code, "message": why.message}
-                for symbol, why in rejected.items()
-            ],
-            "modes": {str(symbol): streaming.mode(symbol) for symbol in accepted},
-            "seq": {str(one.key[1]): streaming.hub.topics[one.key].seq for one in caught},
-        }
-        if want.since:
-            missed = {one.key[1]: one.missed for one in caught}
-            told["missed"] = {str(one): missed[one] for one in want.since if one in missed}
-        messages = [self._message(told, body)]
-        for kind, resumed in (("snapshot", False), ("update", True)):
-            bodies: list[bytes] = [
-                piece.body
-                for one in caught
-                if one.resumed is resumed
-                for piece in one.fragments
-                if isinstance(piece, Piece)
-            ]
-            messages += dialect.told(kind, want.channel, bodies)
-        self.connection.say(*messages)
+        connection = self.connection
+        told = subscribed(self._audience.streaming, connection, want, caught, rejected)
+        before = (message for _, message in said_before(dialect, want.channel, caught))
+        connection.say(self._message(told, body), *before)
 
     def _unsubscribe(self, body: Mapping[str, Any]) -> None:
         streaming, connection = self._audience.streaming, self.connection
@@ -225,16 +222,13 @@ class Talk:
             keys = [key for key in heard if channel in (None, key[0])]
         else:
             symbols, _ = symbols_of(body, most=self._most)
+            self._pace.spend(len(symbols) * SYMBOL)
             own = channel or (None if isinstance(connection.dialect, Modern) else QUOTES)
             keys = [key for key in heard if key[1] in symbols and own in (None, key[0])]
         stopped = streaming.hub.stop(connection, keys)
         if isinstance(connection.dialect, Modern):
             told = {"type": "unsubscribed", "stopped": self._grouped(stopped)}
             self.answer({**told, "remaining": self._listed()}, body)
-
-    def _symbols(self, channel: str) -> list[Symbol]:
-        heard = self._audience.streaming.hub.heard(self.connection)
-        return [symbol for one, symbol in heard if one == channel]
 
     def _listed(self) -> dict[str, list[Symbol]]:
         return self._grouped(tuple(self._audience.streaming.hub.heard(self.connection)))

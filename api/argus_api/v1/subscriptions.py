@@ -52,12 +52,22 @@ class FeedBody(BaseModel):
     stale: str | None = Field(description="Why nobody brings it.")
 
 
+class FanoutBody(BaseModel):
+    """What goes to other gateways over a cache that they share, once for all of them."""
+
+    followers: int = Field(description="Gateways that follow.")
+    symbols: int = Field(description="Symbols that go this way.")
+    published: int = Field(description="Messages so far.")
+    fault: str | None = Field(description="Why nothing can be published just now.")
+
+
 class SubscriptionsBody(BaseModel):
     """Everybody who listens at this process, and how each symbol is brought."""
 
     success: bool = True
     data: list[ListenerBody]
     feeds: dict[str, FeedBody]
+    fanout: FanoutBody | None = Field(description="Null where there is no such cache.")
     stats: dict[str, Any]
     timestamp: str
 
@@ -77,6 +87,7 @@ async def subscriptions(request: Request) -> Response:
         "success": True,
         "data": [_listener(audience, connection) for connection in audience.connections],
         "feeds": _feeds(audience, clock.monotonic()),
+        "fanout": _fanout(audience),
         "stats": audience.stats(),
         "timestamp": instant(clock.now().replace(microsecond=0)),
     }
@@ -102,6 +113,13 @@ def _listener(audience: Audience, connection: Connection) -> Mapping[str, Any]:
         "conflated": connection.skipped,
         "lost": connection.lost,
     }
+
+
+def _fanout(audience: Audience) -> Mapping[str, Any] | None:
+    if (fanout := audience.fanout) is None:
+        return None
+    names = FanoutBody.model_fields
+    return {name: getattr(fanout, name) for name in names}
 
 
 def _feeds(audience: Audience, now: float) -> dict[str, Mapping[str, Any]]:

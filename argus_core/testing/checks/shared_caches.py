@@ -19,6 +19,7 @@ _LATER = 0.45
 _PATIENCE = 10.0
 _RIVALS = 50
 _EVERY_BYTE = bytes(range(256))
+_CHANNEL = "conformance"
 
 
 class Two:
@@ -91,7 +92,7 @@ class Ear:
 async def listening(cache: Cache) -> AsyncGenerator[Ear]:
     """A listener of a tier that speaks, connected; it must end when it is cancelled."""
     ear = Ear()
-    task = asyncio.create_task(cache.listen(ear))
+    task = asyncio.create_task(cache.listen(_CHANNEL, ear))
     try:
         demand(await ear.until(bool), f"for {_PATIENCE:.0f} s `listen` handed over nothing")
         demand(ear.heard[0] is None, f"the first it heard is {ear.heard[0]!r}, not `None`")
@@ -220,14 +221,16 @@ async def leases_apart(subject: Subject) -> None:
 async def messages(subject: Subject) -> None:
     """A message reaches another instance with the same settings, its bytes unchanged, in order.
 
-    Skipped where the tier offers no messages.
+    Those of another channel do not. Skipped where the tier offers no messages.
     """
     _must_speak(subject)
     mark = uuid4().bytes
     sent = [mark + bytes([number]) + _EVERY_BYTE for number in range(10)]
     async with two(subject) as both, listening(both.other) as ear:
-        for message in sent:
-            await both.one.publish(message)
+        await both.one.publish(_CHANNEL, sent[:1])
+        await both.one.publish(f"{_CHANNEL}.other", (mark,))
+        await both.one.publish(_CHANNEL, ())
+        await both.one.publish(_CHANNEL, sent[1:])
 
         def came(heard: list[bytes | None]) -> bool:
             return [one for one in heard if one is not None and mark in one] == sent
@@ -252,13 +255,13 @@ async def missed_messages(subject: Subject) -> None:
         if fault is None:
             return
         with fault():
-            await refused(both.one.publish(b"lost"))
+            await refused(both.one.publish(_CHANNEL, (b"lost",)))
             await asyncio.sleep(_SHORT)  # for those that look after their store now and then
             before = len(ear.heard)
         again = await ear.until(lambda heard: None in heard[before:])
         demand(again, f"its store is back for {_PATIENCE:.0f} s, and it did not say `None`")
         last = uuid4().bytes
-        await both.one.publish(last)
+        await both.one.publish(_CHANNEL, (last,))
         demand(await ear.until(lambda heard: last in heard), "connected anew it hears nothing")
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 from support.process import environment, free_port
+from support.redis import RedisServer
 from support.streams.market import OPEN, PLUGIN
 from support.workers import publish
 
@@ -43,6 +44,12 @@ AGENT = """
 plugin = "remote"
 url = "http://127.0.0.1:{port}"
 required = false
+"""
+SHARED = """
+[caches.l2]
+plugin = "redis"
+url = "{url}"
+timeout = 0.25
 """
 ROUTE = """
 [routes]
@@ -132,6 +139,8 @@ class House:
     ends: float = math.inf
     """When the market stands still, in seconds since 1970."""
     servers: dict[str, Server] = field(default_factory=dict[str, Server])
+    redis: RedisServer | None = None
+    """What the edge and the agent share, where they share something."""
 
     def end_in(self, seconds: float) -> None:
         """Let the market stand still in so many seconds from now."""
@@ -156,6 +165,14 @@ class House:
         """The ``edge`` asks an ``agent``, which has the first source; it has the second itself."""
         agent = self.server("agent", self.sources("first"))
         self.server("edge", self.sources("second", agent=agent))
+
+    def sharing(self) -> None:
+        """The same, and what the agent pushes goes over a Redis that both share."""
+        self.redis = RedisServer(self.root)
+        self.redis.start()
+        table = SHARED.format(url=self.redis.url)
+        agent = self.server("agent", self.sources("first") + table)
+        self.server("edge", self.sources("second", agent=agent) + table)
 
     def sources(self, *names: str, isolation: str = "process", agent: Server | None = None) -> str:
         """The tables of sources of the market, and the route over them, the agent's first."""
@@ -212,3 +229,5 @@ def house(root: Path) -> Generator[House]:
     finally:
         for server in built.servers.values():
             server.kill()
+        if built.redis is not None:
+            built.redis.kill()

@@ -90,10 +90,37 @@ async def agent_restarted(stage: Stage) -> None:
         await asyncio.to_thread(stage.agent.start)
 
 
+async def redis_killed(stage: Stage) -> None:
+    """What edge and agent share dies, and comes back empty."""
+    if stage.house.redis is not None:
+        with stage.house.redis.down():
+            await stage.for_a_while(6.0)
+
+
+async def redis_silent(stage: Stage) -> None:
+    """It stands still for a while; connections stay, and nothing is answered."""
+    if stage.house.redis is not None:
+        with stage.house.redis.paused():
+            await stage.for_a_while(6.0)
+
+
+async def redis_cut(stage: Stage) -> None:
+    """The connections of those who listen there break."""
+    if stage.house.redis is not None:
+        await asyncio.to_thread(stage.house.redis.cut)
+
+
+async def undisturbed(stage: Stage) -> None:
+    """Nothing breaks for long enough to go over what is shared again."""
+    await asyncio.sleep(stage.random.uniform(1.0, 14.0))
+
+
 GENTLE: tuple[Fault, ...] = (worker_killed, source_silent, source_broken, listener_lost)
 ROUGH: tuple[Fault, ...] = (*GENTLE, edge_killed, edge_restarted)
 BEHIND: tuple[Fault, ...] = (*GENTLE, agent_killed, agent_restarted)
-FAULTS: dict[str, Fault] = {fault.__name__: fault for fault in (*ROUGH, *BEHIND)}
+SHARED: tuple[Fault, ...] = (redis_killed, redis_silent, redis_cut, undisturbed)
+SHARING: tuple[Fault, ...] = (*BEHIND, *SHARED)
+FAULTS: dict[str, Fault] = {fault.__name__: fault for fault in (*ROUGH, *SHARING)}
 
 
 @dataclass

@@ -90,11 +90,12 @@ class Together(Dictionary):
         super().__init__(name, clock)
         self.wire = wire
 
-    async def publish(self, message):
+    async def publish(self, _channel, messages):
         for heard in self.wire:
-            heard(message)
+            for message in messages:
+                heard(message)
 
-    async def listen(self, heard):
+    async def listen(self, _channel, heard):
         self.wire.append(heard)
         await asyncio.Event().wait()
 

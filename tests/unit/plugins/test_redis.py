@@ -196,7 +196,27 @@ async def heard_by(cache, wanted):
         if message == wanted and not end.done():
             end.set_result(None)
 
-    return heard, asyncio.create_task(cache.listen(hear)), end
+    return heard, asyncio.create_task(cache.listen("news", hear)), end
+
+
+def without(*commands):
+    return [word for name in commands for word in ("--rename-command", name, "")]
+
+
+async def test_a_server_without_sharded_channels_is_spoken_to_on_plain_ones():
+    with redis_server(*without("SPUBLISH", "SSUBSCRIBE")) as older:
+        cache = build(older)
+        await cache.open()
+        heard, task, end = await heard_by(cache, b"last")
+        await until(lambda: heard == [None])
+        await cache.publish("news", (b"first",))
+        await cache.publish("news", (b"second", b"last"))
+        async with asyncio.timeout(5):
+            await end
+        assert heard == [None, b"first", b"second", b"last"]
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await cache.close()
 
 
 async def until(what):
@@ -217,8 +237,9 @@ async def test_databases_and_prefixes_do_not_hear_each_other(server):
     heard, task, end = await heard_by(first, b"mine")
     await until(lambda: heard == [None])
     for cache in others:
-        await cache.publish(b"theirs")
-    await first.publish(b"mine")
+        await cache.publish("news", (b"theirs",))
+    await first.publish("other", (b"theirs",))
+    await first.publish("news", (b"mine",))
     async with asyncio.timeout(5):
         await end
     assert heard == [None, b"mine"]

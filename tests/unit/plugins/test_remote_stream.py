@@ -33,7 +33,7 @@ from argus_core import (
 )
 from argus_core.errors import SourceError
 from argus_core.extend.pushes import push_item
-from argus_remote import refusals, stream
+from argus_remote import questions, refusals, stream
 from argus_remote.settings import RemoteSettings
 from argus_remote.stream import Stream
 
@@ -296,7 +296,7 @@ async def test_a_refused_subscription_is_raised_and_leaves_nothing_behind(fault,
 
 
 async def test_one_that_does_not_answer_is_given_up(monkeypatch):
-    monkeypatch.setattr(stream, "ANSWERING", 0.05)
+    monkeypatch.setattr(questions, "ANSWERING", 0.05)
     async with listening() as other, streaming(other) as made:
         other.silent = True
         with pytest.raises(SourceTimeout):
