@@ -18,6 +18,7 @@ import polars as pl
 
 from argus_core.clock import SHANGHAI, Clock
 from argus_core.errors import ArgusError, BadData, NotOffered, TooLarge
+from argus_core.finished import Finished, Made
 from argus_core.market import calendar
 from argus_core.market.history import base_range, history_frame
 from argus_core.market.kinds import kind_of
@@ -60,6 +61,7 @@ class Series:
         self._answers = answers
         self._clock = clock
         self._nodes = nodes
+        self._finished = Finished()
 
     async def history(self, query: HistoryQuery, ask: Ask) -> Answer[pl.DataFrame]:
         """One finished frame per symbol that has bars in some source, also an empty one.
@@ -211,15 +213,8 @@ class Series:
                 continue
             asked = query if adjustable else replace(query, adjust=Adjust.NONE)
             try:
-                data[symbol], base = history_frame(
-                    frame,
-                    query=asked,
-                    period=periods[symbol],
-                    sessions=sessions_of(symbol),
-                    now=self._present(bars.provenance[key], frame),
-                    factors=table,
-                    adjustable=adjustable,
-                )
+                now = self._present(bars.provenance[key], frame)
+                data[symbol], base = self._finish(symbol, (frame, table), asked, periods[key], now)
             except BadData as error:
                 errors[symbol] = Failure(code=error.code, message=error.message)
                 continue
@@ -236,6 +231,35 @@ class Series:
             if key in data
         }
         return replace(bars, data=data, errors=errors, provenance=provenance, adjust_base=bases)
+
+    def _finish(
+        self,
+        symbol: Symbol,
+        frames: tuple[pl.DataFrame, pl.DataFrame | None],
+        query: HistoryQuery,
+        period: Period,
+        now: datetime,
+    ) -> Made:
+        """The series of a symbol as it was asked for, out of its bars and its factors."""
+        bars, factors = frames
+        adjustable = kind_of(symbol) in ADJUSTABLE
+
+        def make() -> Made:
+            return history_frame(
+                bars,
+                query=query,
+                period=period,
+                sessions=sessions_of(symbol),
+                now=now,
+                factors=factors,
+                adjustable=adjustable,
+            )
+
+        if query.period is not period:
+            return make()  # which of its bars are over changes from one moment to the next
+        asked = (query.start, query.end, query.adjust, query.adjust_base)
+        today = now.astimezone(SHANGHAI).date()
+        return self._finished.of(frames, (asked, period, adjustable, today), make)
 
     def _present(self, origin: Provenance, frame: pl.DataFrame) -> datetime:
         """The present that decides which longer bars are final, be it that of a recorded day."""

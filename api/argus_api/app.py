@@ -61,7 +61,7 @@ def create_app(gateway: Gateway) -> FastAPI:
     app.add_middleware(Sockets, audience=audience, lifecycle=life)
     add_error_handlers(app)
     add_docs(app)
-    app.include_router(v1.router)
+    v1.include(app)
     app.include_router(system.router)
     app.include_router(lifecycle.router)
     app.include_router(legacy.router)

@@ -10,13 +10,18 @@ import sys
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import uvicorn
 
 from argus_api.lifecycle import Lifecycle
+from argus_cli import garbage
 from argus_cli.listening import CLOSING, LINGER, refused
+from argus_cli.unasked import Unasked
 
+LOOP: Literal["asyncio"] = "asyncio"
+"""uvicorn would take uvloop wherever it is installed. That accepts one connection a turn of the
+loop: after a pause those who had to come anew wait for seconds behind those who did not."""
 _LOOK = 0.02
 _TICKS = 10
 """uvicorn's ticks from one look at its connections to the next: a second."""
@@ -27,7 +32,7 @@ _TURNS = 5
 
 
 class GentleServer(uvicorn.Server):
-    """A server that drains, and that lets go of those who do not take its last words.
+    """A server that drains, and that waits for ever neither for a request nor for an answer's end.
 
     ``announce`` is called once it listens. Told to end, it goes through four steps: readiness off
     for ``drain_wait`` seconds, no new connections, one more request on idle ones, and up to
@@ -50,11 +55,14 @@ class GentleServer(uvicorn.Server):
         self._drain_seconds = drain_seconds
         self._untaken: dict[Any, tuple[int, float]] = {}
         """Connections that are to close: the bytes that still wait there, and since when so."""
+        self._unasked = Unasked()
 
     async def on_tick(self, counter: int) -> bool:
-        """True if it is to end; looks after those who close, about once a second."""
+        """True if it is to end; looks after those who keep it waiting, about once a second."""
         if counter % _TICKS == 0:
-            self._cut_off(asyncio.get_running_loop().time())
+            now = asyncio.get_running_loop().time()
+            self._unasked.look(list(self.server_state.connections), now)
+            self._cut_off(now)
         return await super().on_tick(counter)
 
     def _cut_off(self, now: float) -> None:
@@ -98,6 +106,7 @@ class GentleServer(uvicorn.Server):
             await super().startup(sockets)
         except OSError as error:
             raise refused(self.config.host, self.config.port, error) from None
+        garbage.spare()
         self._announce()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Depends
+from fastapi import Depends, FastAPI
 
 from argus_api.auth import reads_data
 from argus_api.v1 import (
@@ -19,22 +19,25 @@ from argus_api.v1 import (
     subscriptions,
 )
 
-_data = APIRouter(
-    prefix="/api/v1/market_data", tags=["market_data"], dependencies=[Depends(reads_data)]
-)
-_data.include_router(quotes.router)
-_data.include_router(history.router)
-_data.include_router(reference.router)
-_data.include_router(stream.router)
+_DATA = (quotes, history, reference, stream)
+_OTHERS = (datasets, quality, revisions, cache, pools, routes, subscriptions)
 
-router = APIRouter()
-router.include_router(_data)
-router.include_router(datasets.router)
-router.include_router(quality.router)
-router.include_router(revisions.router)
-router.include_router(cache.router)
-router.include_router(pools.router)
-router.include_router(routes.router)
-router.include_router(subscriptions.router)
 
-__all__ = ["router"]
+def include(app: FastAPI) -> None:
+    """Add the paths of the dialect to an application.
+
+    Each router directly: of one within another FastAPI looks up every level anew, and those of
+    the levels below as often, at each request.
+    """
+    for module in _DATA:
+        app.include_router(
+            module.router,
+            prefix="/api/v1/market_data",
+            tags=["market_data"],
+            dependencies=[Depends(reads_data)],
+        )
+    for module in _OTHERS:
+        app.include_router(module.router)
+
+
+__all__ = ["include"]

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 
 from argus_api.stream import SERVER
 from argus_cli.descriptors import raise_limit
-from argus_cli.gentle import GentleServer
+from argus_cli.gentle import LOOP, GentleServer
 from argus_cli.logs import configuration
 from argus_cli.processes.agent import Agent
 from argus_cli.processes.edge import Edge
@@ -81,6 +81,7 @@ def _run(part: Part, start: Start, line: Line) -> None:
     table = part.gateway.config.server
     config = uvicorn.Config(
         part.served,
+        loop=LOOP,
         lifespan="off",
         server_header=False,
         access_log=start.access_log,
