@@ -7,12 +7,15 @@ update of each topic that is conflated, and the last ones of the others in order
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Protocol
 
 from argus_core.streaming.topics import Fragment, Key, Notice
 
+NOTHING: Mapping[Key, int] = MappingProxyType({})
+"""Nothing is left out: one for all, for each batch would else make two of its own."""
 QUEUED = 256
 """Updates that wait where each one counts; the oldest go first, and that is told."""
 
@@ -23,9 +26,9 @@ class Batch:
 
     latest: dict[Key, Fragment] = field(default_factory=dict[Key, Fragment])
     each: Sequence[tuple[Key, Fragment]] = ()
-    skipped: dict[Key, int] = field(default_factory=dict[Key, int])
+    skipped: Mapping[Key, int] = field(default_factory=dict[Key, int])
     """Updates that a newer one has replaced before they could be sent."""
-    lost: dict[Key, int] = field(default_factory=dict[Key, int])
+    lost: Mapping[Key, int] = field(default_factory=dict[Key, int])
     """Updates that each counted, and were too many."""
 
 
@@ -89,9 +92,15 @@ class Lane:
     def taken(self) -> Batch | None:
         """Everything that waits, which then waits no more; None if nothing does."""
         self.marked = False
-        if not self.latest and not self.each and not self.lost:
+        latest = self.latest
+        if not (self.each or self.skipped or self.lost):  # as it nearly always is
+            if not latest:
+                return None
+            self.latest = {}
+            return Batch(latest, (), NOTHING, NOTHING)
+        if not latest and not self.each and not self.lost:
             return None
-        batch = Batch(self.latest, tuple(self.each), self.skipped, self.lost)
+        batch = Batch(latest, tuple(self.each), self.skipped, self.lost)
         self.latest, self.skipped, self.lost = {}, {}, {}
         self.each.clear()
         return batch

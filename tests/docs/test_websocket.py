@@ -11,15 +11,26 @@ from argus_api import create_app
 from argus_api.stream.asks import ACTIONS, CHANNELS, LONGEST_PAUSE
 from argus_api.stream.asyncapi import document
 from argus_api.stream.audience import HEARTBEAT, MESSAGES
-from argus_api.stream.codes import CLOSES, HANDSHAKES
+from argus_api.stream.codes import ABUSES, CLOSES, HANDSHAKES
 from argus_api.stream.modern import JSON_PROTOCOL, MSGPACK_PROTOCOL
-from argus_api.stream.protocol import FRAGMENTS, LARGEST, PINGS
+from argus_api.stream.pace import A_SECOND, AT_ONCE, LONGEST
+from argus_api.stream.protocol import (
+    BYTE,
+    FRAGMENT,
+    FRAGMENTS,
+    LARGEST,
+    LAST_BYTES,
+    PATIENT,
+    PINGS,
+)
 from argus_api.stream.server import AUTH, PATH
+from argus_api.stream.talk import SYMBOL
+from argus_cli.unasked import TOO_LATE, WHOLE
 from argus_core.config import Config
 from argus_core.gateway import Gateway
+from argus_core.stream_table import StreamTable
 from argus_core.streaming.caught import REMEMBERED
 from argus_core.streaming.lanes import QUEUED
-from argus_core.tables import StreamTable
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "use" / "websocket.md").read_text("utf-8")
 BLOCK = re.compile(r"^```json\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -95,3 +106,17 @@ def test_the_limits_are_the_defaults():
     assert f"the last {REMEMBERED} at least" in text
     assert f"Up to {LONGEST_PAUSE:_}".replace("_", " ") in text
     assert table.max_queued_bytes == 1024 * 1024, "the page says a megabyte"
+
+
+def test_the_pace_and_what_follows_an_abuse_are_those_of_the_server():
+    text = re.sub(r"\s+", " ", PAGE)
+    assert (SYMBOL, FRAGMENT, 10_000 * BYTE) == (1 / 5, 1 / 4, 1)
+    assert f"{AT_ONCE:.0f} units are read at once, {A_SECOND:.0f} a second after that" in text
+    assert f"Who goes on for {LONGEST:.0f} seconds" in text
+    assert f"reads again within {PATIENT:.0f} seconds" in text
+    assert f"after {LAST_BYTES:.0f} seconds it is cut off" in text
+    *first, last = sorted(ABUSES)
+    assert f"With {', '.join(map(str, first))} and {last} nothing more of you is read" in text
+    assert f"An address of which {StreamTable().max_abuses} connections within a minute" in text
+    assert f"no whole request has come for {WHOLE:.0f} seconds gets `408`" in text
+    assert TOO_LATE.startswith(b"HTTP/1.1 408 ")

@@ -7,6 +7,7 @@ import polars as pl
 from support.clock import TestClock
 
 from argus_core import BarsQuery, Period, Quote, QuotesQuery, Symbol
+from argus_core.cache_tables import DEFAULT_RULES
 from argus_core.caching.accesses import Accesses
 from argus_core.caching.freshness import Freshness
 from argus_core.caching.level import Level
@@ -14,7 +15,6 @@ from argus_core.caching.rules import Rules
 from argus_core.caching.tiers import Tiers
 from argus_core.model.answer import Found
 from argus_core.plugins import Plugins
-from argus_core.tables import DEFAULT_RULES
 
 EMPTY = pl.DataFrame({"time": pl.Series([], dtype=pl.Datetime("us", "Asia/Shanghai"))})
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from random import Random
-from typing import Any, cast
+from typing import Any
 
 from argus_api.auth import DATA
 from argus_api.lifecycle import Lifecycle
@@ -17,6 +17,7 @@ from argus_api.stream.connection import Connection, Dialect
 from argus_api.stream.fanout import Fanout
 from argus_api.stream.modern import JSON_PROTOCOL, MSGPACK_PROTOCOL, Modern
 from argus_api.stream.offenders import Offenders
+from argus_api.stream.pace import Crowd
 from argus_api.stream.plain import Plain
 from argus_api.stream.protocol import LARGEST
 from argus_api.stream.relay import Relay
@@ -55,6 +56,7 @@ class Audience:
         """Messages to connections that are gone."""
         self.accepted = 0
         self.refused = 0
+        self.crowd = Crowd(time.monotonic)
         self.offenders = Offenders(lambda: self.streaming.table.max_abuses, gateway.clock.monotonic)
         self.began = time.monotonic()
         self.dialects: Mapping[str, Dialect] = self._dialects()
@@ -222,4 +224,5 @@ def _key(presented: Presented) -> tuple[str, str]:
 
 
 def _taken(lane: Lane) -> None:
-    cast("Connection", lane.listener).take(lane)  # only connections have lanes here
+    connection: Any = lane.listener  # only connections have lanes here
+    connection.take(lane)

@@ -10,10 +10,10 @@ from typing import Any, Protocol
 from argus_api.stream.codes import SLOW
 from argus_api.stream.wire import Wire
 from argus_core import Principal
+from argus_core.stream_table import StreamTable
 from argus_core.streaming.lanes import Batch, Lane
 from argus_core.streaming.rounds import Rounds
 from argus_core.streaming.topics import Notice, View
-from argus_core.tables import StreamTable
 
 
 class Dialect(Protocol):
@@ -130,8 +130,10 @@ class Connection:
         if self.wire.full or self._urgent:
             self._held[lane] = None
             return
+        wire, binary = self.wire, self.dialect.binary
         for frame in self._frames(lane):
-            self._write(frame)
+            self.sent += 1
+            wire.write(frame, binary=binary)
 
     def flush(self) -> bool:
         """Send what waits as far as the wire takes it; true if nothing waits any more."""

@@ -43,10 +43,11 @@ class Modern:
     def frames(self, batch: Batch) -> Iterable[bytes]:
         """One message a channel, or several where there is very much."""
         latest = batch.latest
-        if len(latest) == 1 and not (batch.each or batch.skipped or batch.lost):
+        whole = not (batch.each or batch.skipped or batch.lost)
+        if whole and len(latest) == 1:
             ((key, piece),) = latest.items()
             return (self._alone(key, piece),)
-        if not (batch.each or batch.skipped or batch.lost) and len(latest) <= MOST:
+        if whole and len(latest) <= MOST:
             channels = {channel for channel, _ in latest}
             if len(channels) == 1:  # as it nearly always is
                 bodies = [piece.body for piece in latest.values()]

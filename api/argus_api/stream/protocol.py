@@ -1,9 +1,9 @@
 """uvicorn's WebSocket protocol with what thousands of listeners need.
 
 An update goes to many, so its bytes are made once and written as they are; a listener that takes
-nothing is noticed and let go; floods of pings and broken frames cost neither memory nor a
-traceback. Compression is off: it would need its own bytes and a third of a megabyte for each
-connection.
+nothing is noticed and let go; floods of pings, messages and broken frames cost neither memory nor a
+traceback, nor much time of the others. Compression is off: it would need its own bytes and a third
+of a megabyte for each connection.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from uvicorn._types import ASGISendEvent
+from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 from websockets.protocol import State
 
-from argus_api.stream.codes import NOT_UTF8, TOO_MANY
+from argus_api.stream.codes import ABUSES, NOT_UTF8, SLOW, TOO_MANY
+from argus_api.stream.pace import Pace
 
 WIRE = "argus.wire"
 """The key of an ASGI scope's extensions under which a connection's wire stands."""
@@ -26,14 +27,20 @@ PINGS = 300
 """Pings a minute that one connection is answered."""
 LAST_BYTES = 5.0
 """Seconds that a connection which is told to end has to take what was written before."""
+PATIENT = 15.0
+"""The same for a client that was too slow: if it reads again by then, it learns why it ended."""
 LARGEST = 64 * 1024
 """Bytes of one message that a client may send."""
 FRAGMENTS = 1024
 """Frames in which one message may come."""
-UNREAD = 1000
-"""Messages that may wait until those before them are answered."""
-SLICE = 4096
-"""Bytes that are read at once: even full of the smallest frames they take only milliseconds."""
+FRAGMENT = 0.25
+"""What one of them costs of the pace; a ping costs one."""
+BYTE = 0.0001
+"""What every byte costs."""
+SLICE = 1024
+"""Bytes that are read at once: even full of the smallest frames they take only a millisecond."""
+FORGETTING = 0.05
+"""Seconds between two looks at what is not read any more."""
 
 
 class StreamProtocol(WebSocketsSansIOProtocol):
@@ -45,11 +52,20 @@ class StreamProtocol(WebSocketsSansIOProtocol):
     """Called when it keeps up again after it did not."""
     farewell: Callable[[], object] | None = None
     """Called before the server closes the connection because it ends itself."""
+    ended: int | None = None
+    """The code with which this side has closed the connection; None if it has not."""
     _pings = 0
     _minute = 0.0
     _deaf = False
-    """True once the other side has flooded this one: nothing more is read."""
-    _closing: asyncio.TimerHandle | None = None
+    """True once nothing that the other side sends is looked at any more."""
+    _later: asyncio.TimerHandle | None = None
+    """When it is read on."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._pace = Pace(self.loop.time)
+        self._unread = bytearray()
+        """What has come and waits until what came before it is answered."""
 
     async def run_asgi(self) -> None:
         """Hand the connection to the application, which finds the wire in its scope."""
@@ -62,6 +78,13 @@ class StreamProtocol(WebSocketsSansIOProtocol):
         await super().send(message)
         if self.initial_response is not None and self.close_sent:
             self.handshake_complete = True  # else uvicorn's log takes a refusal for a fault
+
+    async def receive(self) -> ASGIReceiveEvent:
+        """The next message, the ASGI way; more are read once the application has taken all."""
+        message = await self.queue.get()
+        if self.queue.empty():
+            self._read()
+        return message
 
     # -- what the application does ----------------------------------------------------------------
 
@@ -82,18 +105,23 @@ class StreamProtocol(WebSocketsSansIOProtocol):
 
     def end(self, code: int, reason: str) -> None:
         """Close with a code; whoever does not take it within seconds is cut off."""
-        if not self.open or self.conn.state is not State.OPEN:
-            return
-        self.conn.send_close(code, reason)
+        if self.open and self.conn.state is State.OPEN:
+            self.conn.send_close(code, reason)
+            self._leave(code, reason)
+
+    def _leave(self, code: int, reason: str) -> None:
+        """Send the close frame; the other side has some time to take it and to say goodbye."""
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = True
+        self.ended = code
         self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
-        if self.read_paused:
-            self.read_paused = False
-            self.transport.resume_reading()  # else the other side's farewell is never read
-        self._cut_later()
+        if code in ABUSES:
+            self._turn_deaf()
+        else:
+            self.loop.call_soon(self._read)  # the other side's farewell, for one
+        self._cut_after(PATIENT if code == SLOW else LAST_BYTES)
 
-    # -- what the transport and the other side do -------------------------------------------------
+    # -- what the transport tells -----------------------------------------------------------------
 
     def pause_writing(self) -> None:
         """Note that the other side does not keep up."""
@@ -112,24 +140,78 @@ class StreamProtocol(WebSocketsSansIOProtocol):
         if self.farewell is not None and self.open:
             self.farewell()
         super().shutdown()
-        self._cut_later()
+        self._cut_after(LAST_BYTES)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the farewell that is not needed any more."""
-        if self._closing is not None:
-            self._closing.cancel()
-            self._closing = None
+        """Forget what is not needed any more."""
+        self._read_later(None)
+        self._unread.clear()
         self.drained = self.farewell = None
         super().connection_lost(exc)
 
+    # -- how it is read ---------------------------------------------------------------------------
+
     def data_received(self, data: bytes) -> None:
-        """Read piece by piece: what a flood is made of is noticed before all of it is read."""
-        for start in range(0, len(data), SLICE):
-            if self._deaf:
-                return
-            super().data_received(data[start : start + SLICE])
-            if self.queue.qsize() > UNREAD:
-                self._end_flood("too many messages at once")
+        """Read what has come, or leave it for later."""
+        if self._deaf:  # but its end is still to be noticed
+            self._hold()
+            self._read_later(FORGETTING)
+            return
+        self._unread += data
+        self._read()
+
+    def _read(self) -> None:
+        """Read piece by piece, as long as everything is answered and the pace allows it."""
+        self._read_later(None)
+        while self._unread and not self._deaf and (self.close_sent or self.queue.empty()):
+            rest = self._pace.rest()
+            if rest:
+                self._read_later(rest)
+                break
+            piece = bytes(self._unread[:SLICE])
+            del self._unread[:SLICE]
+            self._pace.spend(len(piece) * BYTE)
+            super().data_received(piece)
+            if self.conn.handshake_exc is not None and not self.handshake_initiated:
+                self._turn_away()
+        if self._unread:
+            self._hold()
+        elif self.close_sent or self.queue.empty():
+            self._go_on()
+
+    def _turn_away(self) -> None:
+        """Answer a handshake that the library cannot read; uvicorn would leave it lying."""
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = self._deaf = True
+        self._unread.clear()
+        self.transport.close()
+
+    def _read_later(self, seconds: float | None) -> None:
+        if self._later is not None:
+            self._later.cancel()
+        self._later = None if seconds is None else self.loop.call_later(seconds, self._read)
+
+    def _hold(self) -> None:
+        """Take nothing more from the kernel; it is full at some time, and the other side waits."""
+        if not self.transport.is_closing():
+            self.read_paused = True
+            self.transport.pause_reading()
+
+    def _go_on(self) -> None:
+        if not self.transport.is_closing():
+            self.read_paused = False
+            self.transport.resume_reading()
+
+    def _turn_deaf(self) -> None:
+        """Look at nothing more that comes, and say that nothing more goes out."""
+        self._deaf = True
+        self._unread.clear()
+        if not self.transport.is_closing():
+            if self.transport.can_write_eof():
+                self.transport.write_eof()  # so that whoever waits for the end has it at once
+            self.loop.call_soon(self._read)
+
+    # -- what the other side does -----------------------------------------------------------------
 
     def handle_ping(self) -> None:
         """Answer a ping, unless there are too many or nobody reads the answers."""
@@ -144,29 +226,27 @@ class StreamProtocol(WebSocketsSansIOProtocol):
         self._count_ping()
 
     def _count_ping(self) -> None:
+        self._pace.spend(1.0)
         now = self.loop.time()
         if now - self._minute >= 60.0:  # noqa: PLR2004 - the seconds of a minute
             self._minute, self._pings = now, 0
         self._pings += 1
         if self._pings > PINGS:
-            self._end_flood("too many pings")
+            self.end(TOO_MANY, "too many pings")
 
     def handle_cont(self, event: Frame) -> None:
         """Keep a further fragment of a message, unless it is in too many of them."""
-        super().handle_cont(event)
+        self._pace.spend(FRAGMENT)
+        if not self._deaf:
+            super().handle_cont(event)
         if len(self.frames) > FRAGMENTS:
             self.frames = []
-            self._end_flood("too many fragments")
-
-    def _end_flood(self, reason: str) -> None:
-        """End a connection, and read nothing more of what it floods this side with."""
-        self.end(TOO_MANY, reason)
-        self._deaf = True
-        if not self.transport.is_closing():
-            self.transport.pause_reading()
+            self.end(TOO_MANY, "too many fragments")
 
     def send_receive_event_to_app(self) -> None:
         """Pass a message on; a text that is no UTF-8 ends the connection without a traceback."""
+        if self.close_sent:  # nobody answers it, but to read it took its time
+            self._pace.spend(1.0)
         if self.curr_msg_data_type == "text":
             data = b"".join(self.frames)
             try:
@@ -179,20 +259,32 @@ class StreamProtocol(WebSocketsSansIOProtocol):
 
     def handle_parser_exception(self) -> None:
         """End a connection whose frames break the protocol; its code is sent first."""
-        super().handle_parser_exception()
-        self._cut_later()
+        told = self.conn.close_sent
+        if self.close_sent:
+            self._turn_deaf()
+        elif told is None:  # it did not even wait for the handshake's answer
+            self.transport.abort()
+        else:
+            self._leave(told.code, told.reason)
 
     def keepalive_timeout(self) -> None:
-        """End a connection whose other side does not answer pings."""
+        """End a connection whose other side does not answer pings, unless it is not listened to."""
+        if self.read_paused and self.open:
+            self.pong_timer = None
+            self.schedule_ping()
+            return
         super().keepalive_timeout()
-        self._cut_later()
+        self._cut_after(LAST_BYTES)
 
-    def _cut_later(self) -> None:
-        if self._closing is None and not self.disconnected:
-            self._closing = self.loop.call_later(LAST_BYTES, self._cut)
+    def _cut_after(self, seconds: float) -> None:
+        """Cut it off then; uvicorn closes nothing before that, unless the other side does."""
+        if self.close_timer is not None:
+            self.close_timer.cancel()
+        if not self.disconnected:
+            self.close_timer = self.loop.call_later(seconds, self._cut)
 
     def _cut(self) -> None:
-        self._closing = None
+        self.close_timer = None
         self.transport.abort()
 
 

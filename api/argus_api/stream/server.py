@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+import math
 from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,8 +18,9 @@ from argus_api.auth import DATA, presented_of, refuse_keys_in_url, vouched_for
 from argus_api.errors import error_body
 from argus_api.lifecycle import Lifecycle
 from argus_api.stream.audience import Audience
-from argus_api.stream.codes import NOT_ALLOWED
+from argus_api.stream.codes import ABUSES, NOT_ALLOWED
 from argus_api.stream.connection import Connection
+from argus_api.stream.offenders import KeptOut
 from argus_api.stream.protocol import LAST_BYTES
 from argus_api.stream.relay import bounds
 from argus_api.stream.relay_talk import RelayTalk
@@ -51,6 +52,7 @@ class Sockets:
             return
         await receive()  # websocket.connect
         try:
+            self._refuse_offenders(scope)
             self._refuse_crowds()
             principal, presented = await self._admitted(scope)
             self._refuse_crowds()  # others may have come in meanwhile
@@ -59,6 +61,12 @@ class Sockets:
             await _refuse(self._audience, error, scope, receive, send)
             return
         await self._serve(scope, receive, send, principal, presented)
+
+    def _refuse_offenders(self, scope: Scope) -> None:
+        """Raise :class:`KeptOut` for addresses whose connections were ended again and again."""
+        left = self._audience.offenders.wait(_address(scope))
+        if left:
+            raise KeptOut(left)
 
     def _refuse_crowds(self) -> None:
         """Raise :class:`Overloaded` if no further connection is taken."""
@@ -111,14 +119,13 @@ class Sockets:
         await send(accept | ({"subprotocol": protocol} if protocol else {}))
         wire = wire_of(scope, send)
         sending = asyncio.ensure_future(wire.run()) if isinstance(wire, AsgiWire) else None
-        client = scope.get("client") or ("", 0)
         table, relayed = audience.streaming.table, protocol == PUSH_PROTOCOL
         connection = Connection(
             wire,
             audience.dialects[protocol],
             audience.rounds,
             bounds(table) if relayed else table,
-            client=str(client[0]),
+            client=_address(scope),
             since=audience.gateway.clock.now(),
         )
         connection.principal = principal
@@ -137,6 +144,14 @@ class Sockets:
         finally:
             wire.drained = wire.farewell = None
             audience.leave(connection)
+            if wire.ended in ABUSES and audience.offenders.note(connection.client):
+                log.warning(
+                    "%s is kept out of %s for a minute: too many of its connections were ended for "
+                    "abuse, the last one with %s",
+                    connection.client,
+                    PATH,
+                    wire.ended,
+                )
             if sending is not None:
                 await _over(sending, ended=not wire.open)
 
@@ -180,6 +195,12 @@ async def _over(sending: asyncio.Task[None], *, ended: bool) -> None:
         await sending
 
 
+def _address(scope: Scope) -> str:
+    """Where a client comes from, as far as the server knows."""
+    client = scope.get("client") or ("", 0)
+    return str(client[0])
+
+
 def _reader(principal: Principal) -> Principal:
     """The principal; raises :class:`Forbidden` if he may not read data."""
     if DATA not in principal.scopes:
@@ -195,5 +216,7 @@ async def _refuse(
     if "websocket.http.response" not in scope.get("extensions", {}):
         await send({"type": "websocket.close", "code": NOT_ALLOWED, "reason": error.message[:120]})
         return
-    headers: Mapping[str, str] = {"Retry-After": "5"} if error.status >= 500 else {}  # noqa: PLR2004
+    later = 5.0 if error.status >= 500 else None  # noqa: PLR2004
+    wait: float | None = getattr(error, "retry_after", None) or later
+    headers = {} if wait is None else {"Retry-After": str(math.ceil(wait))}
     await Response(body, error.status, headers, media_type="application/json")(scope, receive, send)

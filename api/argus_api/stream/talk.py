@@ -23,7 +23,7 @@ from argus_api.stream.codes import RATE_LIMITED, TOO_MANY, UNREADABLE
 from argus_api.stream.connection import Connection
 from argus_api.stream.modern import Modern
 from argus_api.stream.opening import said_before, subscribed
-from argus_api.stream.pace import Pace
+from argus_api.stream.pace import A_SECOND, AT_ONCE, Pace
 from argus_api.wire import instant
 from argus_core import ArgusError, BadParameter, Symbol
 from argus_core.errors import Overloaded, TooLarge
@@ -33,7 +33,7 @@ from argus_core.streaming.topics import QUOTES, Key
 
 PATIENCE = 20
 """Unreadable messages after which a client is taken for broken."""
-SYMBOL = 0.2
+SYMBOL = 0.3
 """What each symbol of a message costs of the pace; the message itself costs one."""
 FIGURES = 0.005
 """What the figures cost for each connection whose counts they add up."""
@@ -53,7 +53,7 @@ class Talk:
         self._count = 0
         self._unreadable = 0
         self._now = asyncio.get_running_loop().time
-        self._pace = Pace(self._now, self.speaks_for)
+        self._pace = Pace(self._now, AT_ONCE * self.speaks_for, A_SECOND * self.speaks_for)
 
     # -- listening --------------------------------------------------------------------------------
 
@@ -71,6 +71,8 @@ class Talk:
             # A message that waits already is received at once: without a turn for everybody else,
             # whoever sends a thousand of them would keep the others waiting for all the answers.
             await asyncio.sleep(self._pace.rest())
+            if self._pace.much and self.connection.wire.open:
+                await self._audience.crowd.turn()
             if self._pace.endless:
                 self._end_flood("more for a minute than is read")
                 return None
@@ -90,7 +92,7 @@ class Talk:
 
     def _counted(self) -> bool:
         """True if the client has not said too much within a minute."""
-        self._pace.spend(1.0)
+        self._spend(1.0)
         now = self._now()
         if now - self._minute >= 60.0:  # noqa: PLR2004 - the seconds of a minute
             self._minute, self._count = now, 0
@@ -100,6 +102,11 @@ class Talk:
             return True
         self._end_flood(f"at most {most} messages a minute")
         return False
+
+    def _spend(self, units: float) -> None:
+        self._pace.spend(units)
+        if self._pace.much:
+            self._audience.crowd.spend(units)
 
     def _end_flood(self, why: str) -> None:
         self.refuse(Overloaded(why), {}, code=RATE_LIMITED)
@@ -156,7 +163,7 @@ class Talk:
             case "ping":
                 self.answer({"type": "pong", "timestamp": self._time()}, body)
             case "get_stats":
-                self._pace.spend(len(self._audience.connections) * FIGURES)
+                self._spend(len(self._audience.connections) * FIGURES)
                 self.answer({"type": "stats", "data": self._audience.stats()}, body)
             case "list":
                 self.answer({"type": "subscriptions", "data": self._listed()}, body)
@@ -171,7 +178,7 @@ class Talk:
     async def _subscribe(self, body: Mapping[str, Any]) -> None:
         streaming, connection = self._audience.streaming, self.connection
         want = want_of(body, most=self._most)
-        self._pace.spend((len(want.symbols) + len(want.rejected)) * SYMBOL)
+        self._spend((len(want.symbols) + len(want.rejected)) * SYMBOL)
         self._refuse_excess(want)
         with streaming.held(want.symbols):
             ready = await streaming.ready(want.channel, want.symbols)
@@ -222,7 +229,7 @@ class Talk:
             keys = [key for key in heard if channel in (None, key[0])]
         else:
             symbols, _ = symbols_of(body, most=self._most)
-            self._pace.spend(len(symbols) * SYMBOL)
+            self._spend(len(symbols) * SYMBOL)
             own = channel or (None if isinstance(connection.dialect, Modern) else QUOTES)
             keys = [key for key in heard if key[1] in symbols and own in (None, key[0])]
         stopped = streaming.hub.stop(connection, keys)

@@ -44,6 +44,15 @@ class Wire(Protocol):
         ...
 
 
+class SocketWire(Wire, Protocol):
+    """The wire of a WebSocket."""
+
+    @property
+    def ended(self) -> int | None:
+        """The code with which this side has closed it; None if it has not."""
+        ...
+
+
 MUCH = 64 * 1024
 """Bytes that may wait before the other side is taken for slow, as in the servers' own buffers."""
 
@@ -60,6 +69,11 @@ class AsgiWire:
         self.open = True
         self.drained: Callable[[], object] | None = None
         self.farewell: Callable[[], object] | None = None
+
+    @property
+    def ended(self) -> int | None:
+        """The code with which this side has closed it; None if it has not."""
+        return None if self._ended is None else self._ended[0]
 
     @property
     def full(self) -> bool:
@@ -106,7 +120,7 @@ class AsgiWire:
                 return
 
 
-def wire_of(scope: Scope, send: Send) -> Wire | AsgiWire:
+def wire_of(scope: Scope, send: Send) -> SocketWire | AsgiWire:
     """The connection's own wire where the server has one, else one through ``send``."""
-    own: Wire | None = scope.get("extensions", {}).get(WIRE)
+    own: SocketWire | None = scope.get("extensions", {}).get(WIRE)
     return own if own is not None else AsgiWire(send)

@@ -113,7 +113,8 @@ def test_a_short_stream_loses_nothing():
 
 
 def test_offenders_end_as_documented_and_others_lose_nothing():
-    outcome = abuse.run(connections=40, seconds=2.0, rounds=1, each=1, slow=False)
+    terms = abuse.Terms(connections=40, seconds=2.0, rounds=1, each=1, slow=False)
+    outcome = abuse.run(terms)
     assert not outcome.missed(fast=False), abuse.table(outcome)
 
 

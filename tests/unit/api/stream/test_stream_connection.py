@@ -10,9 +10,9 @@ from argus_api.stream.connection import Connection
 from argus_api.stream.modern import Modern
 from argus_api.stream.wire import AsgiWire
 from argus_core import Quote, Symbol
+from argus_core.stream_table import StreamTable
 from argus_core.streaming.rounds import Rounds
 from argus_core.streaming.topics import QUOTES, Carrier, Notice, Update
-from argus_core.tables import StreamTable
 
 A = Symbol("600519.SH")
 KEY = QUOTES, A

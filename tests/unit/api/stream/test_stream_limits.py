@@ -121,7 +121,8 @@ async def test_what_cannot_be_read_again_and_again_ends_it(house, form):
         assert len([m for m in client.heard if m["type"] == "error"]) == 20
 
 
-async def test_a_flood_of_pings(house):
+async def test_a_flood_of_pings(house, monkeypatch):
+    monkeypatch.setattr(protocol, "PINGS", 110)
     async with house.client() as client:
         await client.hear("hello")
         await raw(client, *[Frame(Opcode.PING, b"?")] * (protocol.PINGS + 1))

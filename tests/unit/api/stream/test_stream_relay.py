@@ -14,9 +14,9 @@ from argus_api.stream.relay_talk import MOST_BEHIND, _behind
 from argus_core import BadParameter, Depth, Level, Origin, Quote, Symbol, read_push_frame
 from argus_core.errors import Loop
 from argus_core.extend.pushes import PUSH_PROTOCOL
+from argus_core.stream_table import StreamTable
 from argus_core.streaming.lanes import Batch
 from argus_core.streaming.topics import FEED, Carrier, Notice, Update
-from argus_core.tables import StreamTable
 
 A, B = Symbol("600519.SH"), Symbol("000001.SZ")
 CLOCK = TestClock()
