@@ -39,7 +39,7 @@ class Unasked:
 
 def waiting(connection: Any) -> bool:
     """True if the server waits for a request or for the rest of one, and has set no time for it."""
-    cycle = getattr(connection, "cycle", _NO_HTTP)
+    cycle: Any = getattr(connection, "cycle", _NO_HTTP)
     if cycle is _NO_HTTP:  # a WebSocket, which is looked after elsewhere
         return False
     if cycle is None or cycle.response_complete:

@@ -81,6 +81,8 @@ class PushFrame(msgspec.Struct, frozen=True, kw_only=True):
     reconnect_after_ms: int = 0
     fanout: str = ""
     """The name of what goes over a shared cache; empty where nothing does."""
+    over: str = ""
+    """Of an acknowledgement: the name of what the values will come over; empty: directly."""
     n: int = 0
     """The number of a message that went over it."""
     seq: dict[str, int] = msgspec.field(default_factory=dict[str, int])

@@ -25,19 +25,30 @@ class Topic:
     past: list[Update] = field(default_factory=list[Update])
     """The last updates, where each one counts."""
     lanes: dict[View, dict[Lane, None]] = field(default_factory=dict["View", dict[Lane, None]])
+    written: dict[View, Fragment] = field(default_factory=dict["View", Fragment])
+    """The last update as it was written, for those who come now."""
 
     @property
     def key(self) -> Key:
         """The channel and the symbol."""
         return self.channel, self.symbol
 
-    def remember(self, update: Update) -> None:
-        """Let an update be the last one."""
-        self.last = update
+    def remember(self, update: Update, written: dict[View, Fragment]) -> None:
+        """Let an update be the last one, which was written like that."""
+        self.last, self.written = update, written
         if not conflates(self.channel):
             self.past.append(update)
             if len(self.past) > 2 * REMEMBERED:
                 del self.past[:-REMEMBERED]
+
+    def shown(self, view: View, last: Update) -> Fragment:
+        """The last update in a view; writing it costs more than everything else about it."""
+        if not view.lasting:
+            return view.fragment(last)
+        fragment = self.written.get(view)
+        if fragment is None:
+            fragment = self.written[view] = view.fragment(last)
+        return fragment
 
     def unlist(self, view: View, lane: Lane) -> None:
         """Hand nothing to a lane any more."""
@@ -86,4 +97,4 @@ def caught(topic: Topic, view: View, missed: int | None, *, anew: bool = False) 
     if topic.last is None:
         return Caught(topic.key, missed=missed)
     skipped = missed - 1 if missed else missed
-    return Caught(topic.key, (view.fragment(topic.last),), skipped)
+    return Caught(topic.key, (topic.shown(view, topic.last),), skipped)

@@ -186,12 +186,13 @@ class Hub:
         topic = self._topic(key)
         update = Update(topic.channel, topic.symbol, topic.seq + 1, value, carrier, at, stale)
         # Written first: what one view cannot write is said to nobody, and makes no hole for others.
-        written = [(view.fragment(update), lanes) for view, lanes in topic.lanes.items()]
+        written = {view: view.fragment(update) for view in topic.lanes}
         topic.seq = update.seq
-        topic.remember(update)
+        topic.remember(update, written)
         self.updates += 1
         conflated = conflates(topic.channel) and not lasts(value)
-        for fragment, lanes in written:
+        for view, lanes in topic.lanes.items():
+            fragment = written[view]
             for lane in lanes:
                 if conflated:
                     lane.conflated(key, fragment)

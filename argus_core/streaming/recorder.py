@@ -7,6 +7,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from argus_core.clock import Clock
 from argus_core.errors import ArgusError
@@ -34,6 +35,7 @@ class RecordedView:
     """The view of a recorder: the updates as they are."""
 
     channel: str
+    lasting: ClassVar[bool] = True
 
     def fragment(self, update: Update) -> Update:
         """The update itself."""

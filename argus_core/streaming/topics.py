@@ -87,6 +87,11 @@ class View(Protocol):
         """The channel that it is a view of."""
         ...
 
+    @property
+    def lasting(self) -> bool:
+        """True if a fragment stays true, so that it can be handed out later once more."""
+        ...
+
     def fragment(self, update: Update) -> Fragment:
         """The update as these listeners get it; made once and shared by all of them."""
         ...

@@ -13,6 +13,7 @@ from argus_core import (
     Cache,
     Clock,
     PushFrame,
+    SourceUnavailable,
     Symbol,
     fanout_channel,
     read_push_frame,
@@ -27,8 +28,12 @@ SILENT = 3.5
 """Seconds without a beat, three of which have failed then, after which this way counts as lost."""
 AWAY = 10.0
 """Seconds for which a way that was lost is not taken again."""
-MOST_HELD = 5000
+MOST_HELD = 500
 """Messages that are held back while the values move to this way."""
+SPELL = 30.0
+MOST_AGAIN = 5
+"""Times within a spell, in seconds, that everything is asked for again; a way that loses more is
+given up."""
 
 Ask = Callable[[str | None, Collection[Symbol] | None], Awaitable[None]]
 """Asks for symbols, None: for all that are wanted, to come over what has this name, None: over
@@ -54,6 +59,7 @@ class Following:
         self._held: deque[PushFrame] | None = None
         """Messages that wait until all values have moved to this way."""
         self._away = 0.0
+        self._again_at = deque[float](maxlen=MOST_AGAIN)
         self._begin("")
 
     def _begin(self, fanout: str) -> None:
@@ -63,6 +69,11 @@ class Following:
         self._beaten: float | None = None
         self._suspect = self._lost = False
         self._behind: set[Symbol] = set()
+
+    @property
+    def direct(self) -> bool:
+        """True while all values come over the connection, so that its word is all there is."""
+        return self.over is None and self._held is None and not self._lost
 
     async def run(self, fanout: str, carrier: Callable[[], Cache | None], ask: Ask) -> None:
         """Follow as long as the connection lasts whose greeting named ``fanout``; until cancelled.
@@ -82,12 +93,13 @@ class Following:
                 self._changed.clear()
                 await self._turn(ask)
             self.lost("it is switched off")
-            await self._turn(ask)
+            while self._lost:
+                await self._turn(ask)
+                await asyncio.sleep(LOOK)
         finally:
             self._begin("")
             listening.cancel()
-            with suppress(asyncio.CancelledError):
-                await listening
+            await asyncio.wait({listening})
 
     async def _listen(self, cache: Cache) -> None:
         while True:
@@ -133,17 +145,17 @@ class Following:
         if not follows:
             self._doubt()
         self._number = frame.n
-        if frame.type == "update" and self.over is not None:
-            self._heard.take(frame)  # what others want and we do not is left where it is
-        elif frame.type == "beat":
+        if frame.type == "beat":
             self._beat(frame)
+        elif self.over is not None:
+            self._heard.share(frame)
 
     def _beat(self, frame: PushFrame) -> None:
         self._beaten = self._clock.monotonic()
         if self.over is not None:
             self._behind |= self._heard.behind(frame)
             if not self._behind and not self._suspect:
-                self._heard.alive()
+                self._heard.alive(shared=True)
                 return
         self._changed.set()
 
@@ -167,35 +179,48 @@ class Following:
                 self._lost = False
                 self._heard.whole()
             elif self.over is not None:
-                await self._again(ask)
-            elif self._beaten is not None and now >= self._away:
-                await self._move(ask)
+                await self._again(ask, now)
+            elif now >= self._away:
+                await self._move(ask, now)
         except ArgusError as error:
             self.lost(error.message)
 
-    async def _again(self, ask: Ask) -> None:
+    async def _again(self, ask: Ask, now: float) -> None:
         """Ask once more for what was not heard."""
         if self._suspect:
+            if len(self._again_at) == MOST_AGAIN and now - self._again_at[0] < SPELL:
+                self.lost("it loses too much")
+                return
+            self._again_at.append(now)
             # What is heard from now on follows what is asked for now.
             self._suspect = False
             self._behind.clear()
             await ask(self.over, None)
-            self._heard.whole()
         elif self._behind:
             behind, self._behind = self._behind, set()
+            self._heard.lost()
             await ask(self.over, behind)
+        else:
+            return
+        if not self._lost:  # it may have been told so meanwhile
+            self._heard.whole()
 
-    async def _move(self, ask: Ask) -> None:
+    async def _move(self, ask: Ask, now: float) -> None:
         """Have everything come this way; what comes before the last answer waits for it."""
+        if self._beaten is None or now - self._beaten > SILENT:
+            return
         self._held = held = deque[PushFrame]()
         try:
             await ask(self._fanout, None)
+            if self._beaten is None:
+                raise SourceUnavailable("it was lost while values moved there")
             self.over = self._fanout
             self._suspect = False
             self._behind.clear()
             log.info("what %s pushes comes over a shared cache", self._name)
         except ArgusError:
             self._lost = True  # some of it may come this way already
+            self._heard.lost()
             raise
         finally:
             self._held = None

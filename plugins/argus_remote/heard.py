@@ -47,6 +47,7 @@ class Heard:
         """Where the others stood when they were subscribed to: nothing was heard of them yet."""
         self._modes: dict[Symbol, Literal["push", "poll"]] = {}
         """How each symbol is brought there, as far as it was said when it was subscribed to."""
+        self._word: datetime | None = None
         self._since: datetime | None = None
         self._complete_to: datetime | None = None
         """The instant up to which everything was heard, before the connection was lost."""
@@ -84,9 +85,17 @@ class Heard:
 
     # -- what is heard --------------------------------------------------------------------------
 
-    def alive(self) -> None:
-        """Note that the other one was heard: up to now nothing is missing."""
-        self._since = self._clock.now()
+    def alive(self, *, shared: bool = False) -> None:
+        """Note that the other one was heard: up to now nothing is missing.
+
+        Over a ``shared`` cache that is known only up to its last word on the connection, over
+        which it would have said that it forgot us.
+        """
+        self._since = self._word if shared else self._clock.now()
+
+    def spoken(self) -> None:
+        """Note a word on the connection."""
+        self._word = self._clock.now()
 
     def lost(self) -> None:
         """Note that the connection is gone."""
@@ -106,16 +115,28 @@ class Heard:
                 self._resumed(frame)
                 unheard = (key for key in map(Symbol, frame.seq) if key not in self._seqs)
                 self._silent |= {key: (frame.epoch, frame.seq[key]) for key in unheard}
+                return {symbol for symbol in frame.accepted if symbol not in self.wanted}
             case "gap":
                 since = None if frame.since is None else self._instant(frame.since)
                 self.gap(frame.symbols, frame.reason or "something may be missing", since)
             case "status" if frame.state == "stale":
                 self.gap(frame.symbols, frame.reason or "nobody brings it")
             case "snapshot" | "update":
-                return self._values(frame)
+                return self._values(frame, frame.items)
             case _:
                 pass
         return set()
+
+    def share(self, frame: PushFrame) -> None:
+        """Push what a message says that goes to many: some of it is for others."""
+        if frame.type != "update":
+            self.take(frame)
+            return
+        # Of one that is still to be acknowledged nobody knows yet what its first value is.
+        self._values(frame, [item for item in frame.items if self._begun(item.value.symbol)])
+
+    def _begun(self, symbol: Symbol) -> bool:
+        return symbol in self._seqs or symbol in self._silent
 
     def behind(self, frame: PushFrame) -> set[Symbol]:
         """The symbols of which more was said, as a beat tells, than was heard here."""
@@ -158,16 +179,17 @@ class Heard:
             return self._silent.get(Symbol(key)) != (frame.epoch, last)
         return frame.missed[key] != 0
 
-    def _values(self, frame: PushFrame) -> set[Symbol]:
+    def _values(self, frame: PushFrame, items: Iterable[PushedItem]) -> set[Symbol]:
         strays: set[Symbol] = set()
         holes: list[Symbol] = []
         new: list[RelayedPush] = []
-        for item in frame.items:
+        for item in items:
             symbol = item.value.symbol
             if symbol not in self.wanted:
                 strays.add(symbol)
                 continue
-            epoch, seq = self._seqs.get(symbol, _NEVER)
+            before = self._silent if frame.type == "update" else {}
+            epoch, seq = self._seqs.get(symbol) or before.get(symbol, _NEVER)
             known = epoch == frame.epoch
             if known and item.seq <= seq:
                 continue  # it came before

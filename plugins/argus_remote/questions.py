@@ -47,6 +47,8 @@ class Questions:
             raise SourceUnavailable(f"{self._name} closed its stream") from None
         finally:
             del self._answers[number]
+            if answer.done() and not answer.cancelled():
+                answer.exception()  # refused while it was still being asked: nobody else looks
 
     async def tell(self, socket: ClientConnection, action: str, told: Mapping[str, Any]) -> None:
         """Say what needs no answer; to one who is gone, or takes nothing, it is said in vain."""

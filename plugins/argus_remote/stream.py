@@ -209,8 +209,7 @@ class Stream:
         finally:
             self._gone(socket)
             beside.cancel()
-            with suppress(asyncio.CancelledError):
-                await beside
+            await asyncio.wait({beside})
             # At once: whoever is lost does not answer a farewell.
             socket.transport.abort()
 
@@ -270,7 +269,10 @@ class Stream:
         """Ask for what is wanted to come another way: see :data:`argus_remote.following.Ask`."""
         for part in list(self._heard.parts(AT_ONCE, symbols)):
             asked = {**part, "over": over}
-            self._renewed(await self._questions.ask(socket, "subscribe", asked))
+            frame = await self._questions.ask(socket, "subscribe", asked)
+            self._renewed(frame)
+            if frame.over != (over or ""):
+                raise SourceUnavailable(f"{self._name} publishes nothing just now")
 
     def _renewed(self, frame: PushFrame) -> None:
         for one in frame.rejected:
@@ -283,7 +285,8 @@ class Stream:
                 async with asyncio.timeout(self._silence):
                     data = await socket.recv(decode=False)
                 strays = self._take(read_push_frame(data))
-                if self._following.over is None:
+                self._heard.spoken()
+                if self._following.direct:
                     self._heard.alive()
                 if strays:
                     await self._end(socket, strays)

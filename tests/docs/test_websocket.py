@@ -13,7 +13,7 @@ from argus_api.stream.asyncapi import document
 from argus_api.stream.audience import HEARTBEAT, MESSAGES
 from argus_api.stream.codes import ABUSES, CLOSES, HANDSHAKES
 from argus_api.stream.modern import JSON_PROTOCOL, MSGPACK_PROTOCOL
-from argus_api.stream.pace import A_SECOND, AT_ONCE, LONGEST
+from argus_api.stream.pace import A_SECOND, AT_ONCE, LONGEST, MUCH, TOGETHER
 from argus_api.stream.protocol import (
     BYTE,
     FRAGMENT,
@@ -110,9 +110,11 @@ def test_the_limits_are_the_defaults():
 
 def test_the_pace_and_what_follows_an_abuse_are_those_of_the_server():
     text = re.sub(r"\s+", " ", PAGE)
-    assert (SYMBOL, FRAGMENT, 10_000 * BYTE) == (1 / 5, 1 / 4, 1)
+    assert (SYMBOL, FRAGMENT, 10_000 * BYTE) == (3 / 10, 1 / 4, 1)
     assert f"{AT_ONCE:.0f} units are read at once, {A_SECOND:.0f} a second after that" in text
     assert f"Who goes on for {LONGEST:.0f} seconds" in text
+    assert f"said {AT_ONCE * MUCH:.0f} units or more" in text
+    assert f"get {TOGETHER:.0f} a second together" in text
     assert f"reads again within {PATIENT:.0f} seconds" in text
     assert f"after {LAST_BYTES:.0f} seconds it is cut off" in text
     *first, last = sorted(ABUSES)

@@ -5,6 +5,10 @@ An edge, two agents and three vendors' stand-ins under 180 cached and 20 uncache
 second, every answer held against the recorded files; row by row something breaks. The table says
 what consumers felt. Exit code 1 if a row misses a bar: a wrong answer, more than 0.1 % errors, a
 p99 that is not normal again within ten seconds, a node that does not come back by itself.
+
+It fills two cores, and says how much of them other machines on the same host took. A row that
+missed a bar while that was more than a few percent, or while latency was bad before anything was
+broken, is run again, twice at most; the last run counts, and each is printed.
 """
 
 from __future__ import annotations
@@ -41,19 +45,28 @@ def chosen(names: str | None) -> tuple[Row, ...]:
     return tuple(known[name] for name in names.split(","))
 
 
-def run(rows: Sequence[Row], data: Path, pace: Pace, out: Path | None) -> list[Verdict]:
+def run(rows: Sequence[Row], data: Path, pace: Pace, out: Path | None, again: int) -> list[Verdict]:
     """The verdicts, each printed as soon as it is known; logs of bad rows go to ``out``."""
     found = []
     with vendors(data) as stand_ins:
-        for row in rows:
+
+        def verdict_on(row: Row) -> Verdict:
             with tempfile.TemporaryDirectory(prefix=f"argus-{row.name}-") as folder:
                 verdict = trial(row, stand_ins, data, Path(folder), pace)
                 if out and verdict.missed:
                     for log in Path(folder).glob("*.log"):
                         shutil.copy(log, out / f"{row.name}-{log.name}")
-            found.append(verdict)
             print(line(verdict), flush=True)
             print(detail(verdict), file=sys.stderr, flush=True)
+            return verdict
+
+        for row in rows:
+            verdict = verdict_on(row)
+            for _ in range(again):
+                if not verdict.doubtful:
+                    break
+                verdict = verdict_on(row)
+            found.append(verdict)
     return found
 
 
@@ -66,6 +79,7 @@ def main() -> int:
     )
     parser.add_argument("--cached", type=float, default=180.0, help="questions a second")
     parser.add_argument("--uncached", type=float, default=20.0, help="questions a second")
+    parser.add_argument("--again", type=int, default=2, help="times that a doubtful row is run")
     parser.add_argument("--short", action="store_true", help="15 s a row, and no long waits")
     parser.add_argument("--out", type=Path, help="write matrix.md, matrix.json, bad rows' logs")
     given = parser.parse_args()
@@ -81,7 +95,7 @@ def main() -> int:
     pace = replace(
         Pace.of(seconds), cached=given.cached, uncached=given.uncached, patience=patience
     )
-    verdicts = run(chosen(given.rows), data, pace, given.out)
+    verdicts = run(chosen(given.rows), data, pace, given.out, given.again)
     text = markdown(verdicts, seconds)
     print(f"\n{text}")
     if given.out:

@@ -2,12 +2,13 @@
 
 import shutil
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 from support.matrix.faults import ROWS, Row
 from support.matrix.house import house
 from support.matrix.judge import Phases, figures, missed, settled
-from support.matrix.trial import Pace, tried
+from support.matrix.trial import Pace, Verdict, tried
 from support.vendors import vendor
 
 SHORT = Pace(lead=1.0, fault=2.0, after=1.0, warm_up=0.5, cached=40, uncached=8)
@@ -84,6 +85,24 @@ def test_one_slow_request_in_a_hundred_is_no_stall_and_two_are():
 )
 def test_false_answers_and_errors_are_told(part, words):
     assert judged(steady(0, 50, 0.01), part)[1] == (words,)
+
+
+def test_a_late_disturbance_is_not_the_fault_s_while_nodes_are_waited_for():
+    requests = steady(0, 70, 0.01) + steady(60, 61, 2.0)
+    told = figures(requests, replace(PHASES, end=70.0))
+    assert told.since_heal is not None
+    assert told.since_heal > 30
+    assert figures(requests, replace(PHASES, end=70.0, watched=50.0)).since_heal == 0.0
+
+
+@pytest.mark.parametrize(
+    ("lead", "stolen", "doubtful"), [(0.01, 0.0, False), (0.01, 0.1, True), (0.4, 0.0, True)]
+)
+def test_only_what_a_busy_machine_showed_is_doubtful(lead, stolen, doubtful):
+    told, bad = judged(steady(0, 10, lead), steady(10, 50, 2.0))
+    assert Verdict(row=ROWS[0], figures=told, missed=bad, stolen=stolen).doubtful is doubtful
+    told, bad = judged(steady(0, 50, 0.01))
+    assert not Verdict(row=ROWS[0], figures=told, missed=bad, stolen=stolen).doubtful
 
 
 def test_a_node_that_stays_away_and_a_load_that_was_not_there_are_told():

@@ -4,6 +4,7 @@ import asyncio
 import time
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import ClassVar
 
 from support.sources import Fixed, node
 
@@ -101,6 +102,7 @@ class Seen:
     """A view that shows an update as it is; ``form`` tells one from another."""
 
     channel: str = QUOTES
+    lasting: ClassVar[bool] = True
     form: str = "plain"
 
     def fragment(self, update):

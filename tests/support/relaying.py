@@ -106,6 +106,8 @@ class Market:
 class Everything:
     """A view of a channel that shows the updates themselves."""
 
+    lasting = True
+
     def __init__(self, channel):
         self.channel = channel
 

@@ -17,7 +17,7 @@ from argus_api.stream.connection import Connection, Dialect
 from argus_api.stream.fanout import Fanout
 from argus_api.stream.modern import JSON_PROTOCOL, MSGPACK_PROTOCOL, Modern
 from argus_api.stream.offenders import Offenders
-from argus_api.stream.pace import Crowd
+from argus_api.stream.pace import Talkers
 from argus_api.stream.plain import Plain
 from argus_api.stream.protocol import LARGEST
 from argus_api.stream.relay import Relay
@@ -56,7 +56,7 @@ class Audience:
         """Messages to connections that are gone."""
         self.accepted = 0
         self.refused = 0
-        self.crowd = Crowd(time.monotonic)
+        self.talkers = Talkers(time.monotonic)
         self.offenders = Offenders(lambda: self.streaming.table.max_abuses, gateway.clock.monotonic)
         self.began = time.monotonic()
         self.dialects: Mapping[str, Dialect] = self._dialects()

@@ -30,8 +30,8 @@ class Fanout:
     """A listener of the hub whose words go over a shared cache to many gateways.
 
     Messages are numbered, and a beat tells once a second which number each symbol has come to, so
-    that whoever follows knows of everything that he missed. Notices do not go this way: each
-    gateway is told over its own connection.
+    that whoever follows knows of everything that he missed. Notices go this way too, in their
+    place among the values, and over each gateway's own connection besides.
     """
 
     def __init__(self, carrier: Cache, hub: Hub, dialect: Relay) -> None:
@@ -50,6 +50,8 @@ class Fanout:
         """How many followers hear each symbol this way."""
         self._said: dict[str, int] = {}
         """The last numbers of the symbols of which something was said since the last beat."""
+        self._ahead: list[bytes] = []
+        """Messages that are made already, up to the last notice."""
         self._waiting = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -96,8 +98,7 @@ class Fanout:
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            await asyncio.wait({task})
         self._hub.leave(self)
 
     # -- a listener of the hub: see lanes.Listener ------------------------------------------------
@@ -107,7 +108,12 @@ class Fanout:
         self._waiting.set()
 
     def notice(self, notice: Notice) -> None:
-        """Say nothing: followers hear it on their connections."""
+        """Say what must be known, after everything that was said before it."""
+        self._ahead += self._updates()
+        if self.fault is None:
+            told = {**self._dialect.worded(notice), "n": self._next()}
+            self._ahead.append(self._dialect.message(told))
+        self._waiting.set()
 
     # -- publishing -------------------------------------------------------------------------------
 
@@ -120,22 +126,30 @@ class Fanout:
                 async with asyncio.timeout(max(0.0, due - now())):
                     await self._waiting.wait()
             self._waiting.clear()
-            messages = self._updates()
-            if now() >= due:
-                due = now() + BEAT
-                messages.append(self._beat())
-            await self._publish(messages)
+            try:
+                ahead, self._ahead = self._ahead, []
+                messages = [*ahead, *self._updates()]
+                if now() >= due:
+                    due = now() + BEAT
+                    messages.append(self._beat())
+                await self._publish(messages)
+            except Exception as error:  # else followers would wait for beats that never come
+                log.exception("live updates could not be published")
+                self._failed(f"it failed: {type(error).__name__}")
             await asyncio.sleep(ROUND)
         self._let_go()
 
     def _updates(self) -> list[bytes]:
         """The messages of what waits; nothing is kept while nothing can be published."""
         batch = self._lane.taken()
-        if batch is None or self.fault is not None:
+        if batch is None:
             return []
         topics = self._hub.topics
         for _, symbol in (*(key for key, _ in batch.each), *batch.latest):
             self._said[str(symbol)] = topics[FEED, symbol].seq
+        if self.fault is not None:
+            self._next()  # whoever hears what comes after it knows that he missed something
+            return []
         return [
             self._dialect.items("update", FEED, bodies, {"n": self._next()})
             for bodies in self._dialect.parts(batch)
@@ -177,9 +191,10 @@ class Fanout:
 
     def _failed(self, reason: str) -> None:
         """Tell all who follow to come the direct way; what was not published they ask for there."""
-        if self.fault is None:
-            log.warning("live updates go to each gateway by itself: %s", reason)
-            told = {"type": "fanout", "state": "lost", "reason": reason}
-            for connection in list(self._followers):
-                connection.say(self._dialect.message(told))
-        self.fault = reason
+        before, self.fault = self.fault, reason
+        if before is not None:
+            return
+        log.warning("live updates go to each gateway by itself: %s", reason)
+        told = {"type": "fanout", "state": "lost", "reason": reason}
+        for connection in list(self._followers):
+            connection.say(self._dialect.message(told))

@@ -40,6 +40,11 @@ class ItemView:
     shape: Callable[[Row, Update], Row]
     """Puts the row and what is known of its origin together, as the dialect has it."""
 
+    @property
+    def lasting(self) -> bool:
+        """True: an update says the same whenever it is read."""
+        return True
+
     def fragment(self, update: Update) -> Piece:
         """The update in its bytes."""
         return Piece(self.encode(self.shape(row_of(update, self.fields), update)))

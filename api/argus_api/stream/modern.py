@@ -82,14 +82,18 @@ class Modern:
 
     def notice(self, notice: Notice) -> bytes | None:
         """The message of a notice."""
+        return self.message(self.worded(notice))
+
+    def worded(self, notice: Notice) -> Row:
+        """What that message says."""
         if notice.kind == "heartbeat":
-            return self.message({"type": "heartbeat", "time": self._now()})
+            return {"type": "heartbeat", "time": self._now()}
         told: Row = {"type": notice.kind}
         if notice.symbols:
             told["symbols"] = list(notice.symbols)
         # An inner source is no name that anybody outside knows.
         hidden = {key for key in ("source", "previous") if notice.told.get(key) in self._inner}
-        return self.message({**told, **{k: v for k, v in notice.told.items() if k not in hidden}})
+        return {**told, **{k: v for k, v in notice.told.items() if k not in hidden}}
 
     def message(self, body: Mapping[str, Any]) -> bytes:
         """Any other message."""

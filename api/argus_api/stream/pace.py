@@ -18,7 +18,9 @@ DEEPEST = 20.0
 TOGETHER = 200.0
 """What all clients that have said much may say a second, however many they are."""
 TOGETHER_AT_ONCE = 20.0
+"""What they may say at once."""
 _PAUSED = 0.95
+"""The part that must be left again before it counts as a pause."""
 _ENOUGH = 0.999
 """What must be left: one unit, but for what a rest of just the right length falls short by."""
 
@@ -72,7 +74,7 @@ class Pace:
             self._busy = None
 
 
-class Crowd:
+class Talkers:
     """The queue of all clients that have said much: together they get what a few may say alone."""
 
     def __init__(self, now: Callable[[], float]) -> None:
@@ -82,8 +84,7 @@ class Crowd:
     async def turn(self) -> None:
         """Return when whoever calls is listened to; all others have their turns before his next."""
         async with self._first:
-            while rest := self._pace.rest():
-                await asyncio.sleep(rest)
+            await asyncio.sleep(self._pace.rest())
 
     def spend(self, units: float) -> None:
         """Note what one of them has said."""

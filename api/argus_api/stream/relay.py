@@ -32,6 +32,7 @@ class FeedView:
     """Whole values with their origins; one for all gateways, and so the bytes."""
 
     channel = FEED
+    lasting = False  # it tells how old a value is
 
     def __init__(self, inner: frozenset[str], clock: Clock) -> None:
         self._inner = inner

@@ -61,6 +61,7 @@ class RelayTalk(Talk):
                 ready = await streaming.ready(FEED, want.symbols)
                 if not connection.wire.open:
                     return
+                connection.say()  # what waits for it goes first: it is not lost
                 self._end_other_ways(lane, ready.symbols, anew=bool(want.since))
                 view = dialect.view(FEED, None)
                 caught = streaming.hub.listen(lane, view, ready.symbols, want.since)
@@ -72,7 +73,9 @@ class RelayTalk(Talk):
             for symbol in want.symbols:
                 if heard.get((FEED, symbol), _NOWHERE)[1] is not lane:
                     lane.behind.pop(symbol, None)
-        self._acknowledge(dialect, want, body, caught, {**want.rejected, **ready.rejected})
+        over = body["over"] if isinstance(lane, SilentLane) else ""
+        rejected = {**want.rejected, **ready.rejected}
+        self._acknowledge(dialect, want, body, caught, rejected, over=over)
 
     def _lane(self, body: Mapping[str, Any]) -> FeedLane:
         """Where the values of a subscription go: over the cache, or over this connection."""

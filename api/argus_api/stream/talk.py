@@ -72,7 +72,7 @@ class Talk:
             # whoever sends a thousand of them would keep the others waiting for all the answers.
             await asyncio.sleep(self._pace.rest())
             if self._pace.much and self.connection.wire.open:
-                await self._audience.crowd.turn()
+                await self._audience.talkers.turn()
             if self._pace.endless:
                 self._end_flood("more for a minute than is read")
                 return None
@@ -106,7 +106,7 @@ class Talk:
     def _spend(self, units: float) -> None:
         self._pace.spend(units)
         if self._pace.much:
-            self._audience.crowd.spend(units)
+            self._audience.talkers.spend(units)
 
     def _end_flood(self, why: str) -> None:
         self.refuse(Overloaded(why), {}, code=RATE_LIMITED)
@@ -214,12 +214,13 @@ class Talk:
         body: Mapping[str, Any],
         caught: tuple[Caught, ...],
         rejected: Mapping[str, Failure],
+        **more: Any,
     ) -> None:
         """Say what is listened to now, then what was said before; nothing comes in between."""
         connection = self.connection
         told = subscribed(self._audience.streaming, connection, want, caught, rejected)
         before = (message for _, message in said_before(dialect, want.channel, caught))
-        connection.say(self._message(told, body), *before)
+        connection.say(self._message({**told, **more}, body), *before)
 
     def _unsubscribe(self, body: Mapping[str, Any]) -> None:
         streaming, connection = self._audience.streaming, self.connection

@@ -14,6 +14,8 @@ ERRORS = 0.001
 """The share of requests that may fail while a replica lives."""
 CALM = 250.0
 """The p99 in milliseconds before the fault above which the machine is too busy to judge by."""
+STOLEN = 0.03
+"""The share of the machine's time that somebody else took from which a row says little."""
 LEAST = 0.95
 """The share of the load that must have been there."""
 
@@ -32,6 +34,8 @@ class Phases:
     healed: float
     """When it had ended: an agent that was started again answers."""
     end: float
+    watched: float = math.inf
+    """Until when latency is looked at: as long in each row, however long nodes stay away."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +88,7 @@ def figures(requests: Sequence[Request], phases: Phases) -> Figures:
         after=latency(told, phases.healed, phases.end),
         normal=normal,
         since_fault=settled(told, phases.fault, phases.heal, normal),
-        since_heal=settled(told, phases.healed, phases.end, normal),
+        since_heal=settled(told, phases.healed, min(phases.end, phases.watched), normal),
         examples=dict(Counter(one[3] for one in told if one[3] not in ("ok", "stale"))),
     )
 
@@ -114,6 +118,11 @@ def settled(requests: Sequence[Request], begin: float, end: float, normal: float
             break
         good = at - begin
     return good
+
+
+def disturbed(told: Figures, stolen: float) -> bool:
+    """True if the machine was too busy with other things for a row to show what it should."""
+    return stolen > STOLEN or not told.lead.p99 <= CALM
 
 
 def missed(

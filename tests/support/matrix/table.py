@@ -22,6 +22,7 @@ HEAD = (
     "nodes back (bound), s",
     "failed calls",
     "generator CPU",
+    "stolen",
     "verdict",
 )
 
@@ -46,6 +47,7 @@ def cells(verdict: Verdict) -> tuple[str, ...]:
         f"{_seconds(verdict.back)} ({verdict.row.back:g})",
         f"{verdict.failures}",
         f"{verdict.cpu['generator']:.0%}",
+        f"{verdict.stolen:.1%}",
         "; ".join(verdict.missed) or "good",
     )
 
@@ -95,6 +97,7 @@ def as_json(verdicts: Sequence[Verdict]) -> str:
                 "noticed": verdict.noticed,
                 "failures": verdict.failures,
                 "cpu": verdict.cpu,
+                "stolen": verdict.stolen,
                 "generator_late": verdict.lag,
                 "missed": verdict.missed,
                 "not_run": verdict.not_run,

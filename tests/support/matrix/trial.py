@@ -17,7 +17,7 @@ import psutil
 from support.matrix.evidence import Evidence
 from support.matrix.faults import NOTHING, Row
 from support.matrix.house import NAMES, House, house, leaks
-from support.matrix.judge import Figures, Phases, figures, missed
+from support.matrix.judge import Figures, Phases, disturbed, figures, missed
 from support.matrix.load import LATEST, Plan, as_json
 from support.matrix.market import STEP, TIMELESS
 from support.matrix.served import Unready
@@ -66,10 +66,18 @@ class Verdict:
     failures: int = 0
     cpu: dict[str, float] = field(default_factory=dict)
     """The share of one core that each process took."""
+    stolen: float = 0.0
+    """The share of the machine's time that other machines beside it took."""
     lag: float = 0.0
     """Seconds by which the generator was late at worst."""
     missed: tuple[str, ...] = ()
     not_run: str | None = None
+
+    @property
+    def doubtful(self) -> bool:
+        """True if it missed something while the machine was too busy with other things."""
+        told = self.figures
+        return bool(self.missed) and told is not None and disturbed(told, self.stolen)
 
 
 @dataclass(slots=True)
@@ -152,12 +160,14 @@ def _run(
         bound = min(verdict.row.back, pace.patience)
         verdict.back = _returned(watch, bound, heal, healed + pace.after)
         end = time.monotonic()
-        verdict.cpu = usage.shares()
+        verdict.cpu, verdict.stolen = usage.shares(), usage.stolen()
     verdict.cpu["generator"] = loaded.told["cpu"]
     verdict.lag = loaded.told["worst_lag"]
     verdict.noticed += watch.troubled(begun, end)
     verdict.failures = watch.failures(begun)
-    phases = Phases(lead=lead, fault=begun, heal=heal, healed=healed, end=end)
+    phases = Phases(
+        lead=lead, fault=begun, heal=heal, healed=healed, end=end, watched=healed + pace.after
+    )
     told = figures([tuple(one) for one in loaded.told["requests"]], phases)
     verdict.figures = told
     rate = pace.cached + pace.uncached
@@ -187,11 +197,18 @@ class _Usage:
         self._others = {name: psutil.Process(pid) for name, pid in vendors.items()}
         self._others["this"] = psutil.Process()
         self._began, self._before = time.monotonic(), self._taken()
+        self._machine = psutil.cpu_times()
 
     def shares(self) -> dict[str, float]:
         """The share of one core that each took."""
         seconds = time.monotonic() - self._began
         return {name: (at - self._before[name]) / seconds for name, at in self._taken().items()}
+
+    def stolen(self) -> float:
+        """The share of the machine's time that it did not get; 0.0 where nobody says."""
+        now, before = psutil.cpu_times(), self._machine
+        whole = sum(now) - sum(before)
+        return (getattr(now, "steal", 0.0) - getattr(before, "steal", 0.0)) / whole
 
     def _taken(self) -> dict[str, float]:
         taken = {one.name: one.cpu for one in self._built.served}

@@ -312,6 +312,84 @@ async def test_without_the_cache_it_ends_and_everything_is_asked_for_over_the_co
         assert other.following.over is None
 
 
+async def test_a_way_that_is_lost_while_values_move_is_not_relied_on():
+    async with running() as other:
+        other.direct()
+        other.holds = asyncio.Event()
+        other.beat()
+        await turns()
+        other.following.lost("the agent says so")
+        other.publish(lost=True)
+        other.holds.set()
+        await asyncio.sleep(following.LOOK + 0.1)
+        assert other.following.over is None
+        assert other.asked[-1] == (None, {MAOTAI, PINGAN})
+        assert other.prices() == [1.0, 2.0]
+
+
+async def test_one_late_beat_moves_nothing():
+    async with running() as other:
+        other.following.lost("the agent says so")
+        other.beat()
+        other.clock.advance(following.AWAY)
+        await asyncio.sleep(following.LOOK + 0.1)
+        assert other.asked == []
+
+
+async def test_a_way_that_loses_again_and_again_is_given_up():
+    async with over() as other:
+        for _ in range(following.MOST_AGAIN):
+            other.publish(lost=True)
+            other.beat()
+            await turns()
+        assert other.following.over == FANOUT
+        other.publish(lost=True)
+        other.beat()
+        await turns()
+        assert other.following.over is None
+        assert other.asked[-1] == (None, {MAOTAI, PINGAN})
+        assert other.prices()[-1] == other.said[MAOTAI]
+
+
+async def test_a_notice_keeps_its_place_among_the_values():
+    async with over() as other:
+        other.publish()
+        other.number += 1
+        body = {"type": "gap", "symbols": [MAOTAI], "reason": "lost there", "n": other.number}
+        other.store.heard(orjson.dumps(body, option=orjson.OPT_PASSTHROUGH_SUBCLASS, default=str))
+        other.publish()
+        kinds = [type(one) for one in other.pushed[-3:]]
+        assert kinds == [RelayedPush, Gap, RelayedPush]
+        assert other.asked == []
+
+
+async def test_a_value_of_a_symbol_that_is_still_to_be_acknowledged_is_left_to_its_snapshot():
+    third = Symbol("000300.SH")
+    async with over() as other:
+        other.heard.wanted[third] = ()
+        other.said[third] = 0
+        other.publish(third)
+        assert other.prices(third) == []
+        other.connection({"type": "subscribed", "epoch": EPOCH, "seq": {str(third): 1}})
+        other.snapshot(third)
+        other.publish(third)
+        assert other.prices(third) == [1.0, 2.0]
+        assert other.gaps == []
+
+
+async def test_a_hole_after_an_acknowledgement_without_a_value_is_told():
+    async with over() as other:
+        other.publish(PINGAN, lost=True)
+        other.publish(PINGAN)
+        assert [gap.symbols for gap in other.gaps] == [(PINGAN,)]
+
+
+def test_what_is_accepted_and_not_wanted_any_more_is_a_stray():
+    other = Other()
+    told = PushFrame(type="subscribed", epoch=EPOCH, accepted=(MAOTAI, Symbol("000300.SH")))
+    assert other.heard.take(told) == {Symbol("000300.SH")}
+
+
 def test_a_beat_speaks_of_other_lives_and_other_symbols_in_vain():
     other = Other()
     other.direct()

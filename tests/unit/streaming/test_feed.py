@@ -36,6 +36,7 @@ class Ear:
 
 class Everything:
     channel = FEED
+    lasting = True
 
     def fragment(self, update):
         return update

@@ -55,6 +55,8 @@ class Ear:
 
 
 class View:
+    lasting = True
+
     def __init__(self, channel):
         self.channel = channel
 

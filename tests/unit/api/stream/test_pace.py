@@ -1,10 +1,23 @@
 """How fast one client is listened to."""
 
+import asyncio
+from collections import Counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from argus_api.stream.pace import A_SECOND, AT_ONCE, DEEPEST, LONGEST, Pace
+from argus_api.stream.pace import (
+    A_SECOND,
+    AT_ONCE,
+    DEEPEST,
+    LONGEST,
+    MUCH,
+    TOGETHER,
+    TOGETHER_AT_ONCE,
+    Pace,
+    Talkers,
+)
 
 
 class Time:
@@ -64,11 +77,11 @@ def test_nothing_is_held_against_anybody_for_long(time):
     pace = Pace(time)
     for _ in range(100):
         pace.spend(100_000.0)
-    assert pace.rest() == pytest.approx((DEEPEST + 1) / A_SECOND)
+    assert pace.rest() == pytest.approx(DEEPEST + 1 / A_SECOND)
 
 
 def test_whoever_speaks_for_many_may_say_as_much_as_these(time):
-    assert said(Pace(time, 10), time, seconds=6) == pytest.approx(
+    assert said(Pace(time, 10 * AT_ONCE, 10 * A_SECOND), time, seconds=6) == pytest.approx(
         10 * (AT_ONCE + 6 * A_SECOND), abs=20
     )
 
@@ -85,7 +98,7 @@ def test_a_pause_begins_it_anew(time):
     pace = Pace(time)
     for _ in range(5):
         said(pace, time, seconds=LONGEST)
-        time.now += 1.1
+        time.now += AT_ONCE / A_SECOND
         assert pace.rest() == 0.0
         assert not pace.endless
 
@@ -97,6 +110,37 @@ def test_a_long_silence_is_no_flood(time):
     time.now += 10 * LONGEST
     assert pace.rest() == 0.0
     assert not pace.endless
+
+
+def test_part_of_what_may_be_said_at_once_is_much(time):
+    pace = Pace(time)
+    pace.spend(AT_ONCE * MUCH - 1)
+    assert not pace.much
+    pace.spend(2.0)
+    assert pace.much
+    time.now += 1.0
+    pace.rest()
+    assert not pace.much
+
+
+async def test_those_who_say_much_share_their_turns():
+    loop = asyncio.get_running_loop()
+    talkers, order = Talkers(loop.time), []
+
+    async def talk(name):
+        for _ in range(20):
+            await talkers.turn()
+            talkers.spend(2.0)
+            order.append(name)
+            await asyncio.sleep(0)
+
+    began = loop.time()
+    await asyncio.gather(*(talk(name) for name in range(3)))
+    assert loop.time() - began >= (118 - TOGETHER_AT_ONCE) / TOGETHER * 0.9
+    counts = Counter()
+    for name in order:
+        counts[name] += 1
+        assert max(counts.values()) - min(counts[one] for one in range(3)) <= 2
 
 
 @given(st.lists(st.tuples(st.floats(0, 50), st.floats(0, 5)), max_size=60))

@@ -61,17 +61,17 @@ async def test_many_messages_at_once_are_all_answered_in_order(house):
 
 
 async def test_a_flood_of_subscriptions_is_answered_little_by_little(serve):
-    async with serve(stream={"max_messages": 30}) as house, house.client() as client:
+    async with serve(stream={"max_messages": 20}) as house, house.client() as client:
         began = asyncio.get_running_loop().time()
         symbols = [f"{number:06d}.SZ" for number in range(1, 21)]
-        for number in range(31):
+        for number in range(21):
             await client.say("subscribe", symbols=symbols, interval_ms=number)
         code, reason = await client.closed()
         took = asyncio.get_running_loop().time() - began
         assert (code, reason) == (4009, "too many messages")
         told = [one["type"] for one in client.heard if one["type"] in ("subscribed", "error")]
-        assert told == ["subscribed"] * 30 + ["error"]
-        units = 30 * (1 + talk.SYMBOL * len(symbols))
+        assert told == ["subscribed"] * 20 + ["error"]
+        units = 20 * (1 + talk.SYMBOL * len(symbols))
         assert took >= (units - AT_ONCE) / A_SECOND * 0.9
 
 
@@ -84,13 +84,13 @@ async def test_a_flood_without_an_end_is_ended_even_where_messages_are_not_count
             await client.say("ping", id=number)
         assert await client.closed() == (4009, "too many messages")
         told = [one for one in client.heard if one["type"] in ("pong", "error")]
-        assert AT_ONCE <= len(told) < 150
+        assert AT_ONCE * pace.MUCH <= len(told) < 150
         assert told[-1]["code"] == "RATE_LIMIT_EXCEEDED"
 
 
 async def test_a_subscription_costs_by_its_symbols(house):
     async with house.client() as client:
-        symbols = [f"{number:06d}.SZ" for number in range(1, 601)]
+        symbols = [f"{number:06d}.SZ" for number in range(1, 401)]
         assert (await client.subscribe(*symbols))["accepted"] == symbols
         began = asyncio.get_running_loop().time()
         await client.say("ping")

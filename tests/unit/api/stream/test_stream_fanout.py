@@ -11,7 +11,7 @@ from argus_api.stream.relay import Relay
 from argus_core import CacheError, Quote, Symbol, fanout_channel, read_push_frame
 from argus_core.streaming.feed import SilentLane
 from argus_core.streaming.hub import Hub
-from argus_core.streaming.topics import FEED, Carrier
+from argus_core.streaming.topics import FEED, Carrier, Notice
 
 A, B = Symbol("600519.SH"), Symbol("000001.SZ")
 CARRIER = Carrier("vendor", "push")
@@ -157,7 +157,28 @@ async def test_a_cache_that_fails_is_told_once_and_nothing_is_kept_for_later():
         published = len(built.store.sent)
         built.store.fault = None
         await until(lambda: built.fanout.follows(gateway))
-        assert [frame.type for frame in built.store.sent[published:]] == ["beat"]
+        (beat,) = built.store.sent[published:]
+        assert beat.type == "beat"
+        assert beat.seq.get(str(A)) in (None, 2)
+        # What was lost meanwhile has numbers, so that whoever was not told misses them.
+        assert beat.n > built.store.sent[published - 1].n + 1
+
+
+async def test_a_notice_keeps_its_place_among_the_values():
+    async with house() as built:
+        gateway = built.gateway()
+        gateway.listen(A)
+        await until(lambda: built.store.of("beat"))
+        built.say(A)
+        built.hub.tell(Notice("gap", (A, B), {"reason": "lost at the vendor"}))
+        built.say(A)
+        await until(lambda: len(built.store.of("update")) == 2)
+        kinds = [frame.type for frame in built.store.sent if frame.type != "beat"]
+        assert kinds == ["update", "gap", "update"]
+        (gap,) = built.store.of("gap")
+        assert gap.symbols == (A,)
+        assert [frame.n for frame in built.store.sent] == list(range(1, len(built.store.sent) + 1))
+        assert [notice.kind for notice in gateway.told] == ["gap"]
 
 
 async def test_what_nobody_hears_this_way_any_more_is_published_until_the_next_beat():
