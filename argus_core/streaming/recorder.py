@@ -7,7 +7,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
 from argus_core.clock import Clock
 from argus_core.errors import ArgusError
@@ -35,7 +34,11 @@ class RecordedView:
     """The view of a recorder: the updates as they are."""
 
     channel: str
-    lasting: ClassVar[bool] = True
+
+    @property
+    def lasting(self) -> bool:
+        """True: it is the update itself."""
+        return True
 
     def fragment(self, update: Update) -> Update:
         """The update itself."""

@@ -75,6 +75,11 @@ class Following:
         """True while all values come over the connection, so that its word is all there is."""
         return self.over is None and self._held is None and not self._lost
 
+    @property
+    def _beating(self) -> bool:
+        """True if a beat was heard since this way was lost, if it was."""
+        return self._beaten is not None
+
     async def run(self, fanout: str, carrier: Callable[[], Cache | None], ask: Ask) -> None:
         """Follow as long as the connection lasts whose greeting named ``fanout``; until cancelled.
 
@@ -212,7 +217,7 @@ class Following:
         self._held = held = deque[PushFrame]()
         try:
             await ask(self._fanout, None)
-            if self._beaten is None:
+            if not self._beating:
                 raise SourceUnavailable("it was lost while values moved there")
             self.over = self._fanout
             self._suspect = False

@@ -33,7 +33,7 @@ from argus_core.streaming.topics import QUOTES, Key
 
 PATIENCE = 20
 """Unreadable messages after which a client is taken for broken."""
-SYMBOL = 0.3
+SYMBOL = 0.1
 """What each symbol of a message costs of the pace; the message itself costs one."""
 FIGURES = 0.005
 """What the figures cost for each connection whose counts they add up."""
