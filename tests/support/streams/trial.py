@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
 
+import httpx
 from support.streams.house import House, Server
 from support.streams.judge import Item, judged
 from support.streams.listener import Listener
@@ -19,6 +20,8 @@ SETTLING = 20.0
 """Seconds after the market's end within which everybody must know it."""
 UNDISTURBED = 4.0
 """Seconds before the market's end in which nothing breaks any more."""
+MOVING = 20.0
+"""Seconds within which values go over what is shared again, after it was lost."""
 LEAST = 3
 """Faults that happen however slow the machine is."""
 Fault = Callable[["Stage"], Awaitable[None]]
@@ -90,9 +93,22 @@ async def agent_restarted(stage: Stage) -> None:
         await asyncio.to_thread(stage.agent.start)
 
 
+async def over_redis(stage: Stage) -> None:
+    """Return when what the agent pushes goes over what they share, or has had time to."""
+    url = f"http://127.0.0.1:{stage.edge.port}/api/v1/sources"
+    ends = time.monotonic() + MOVING
+    async with httpx.AsyncClient(trust_env=False) as client:
+        while time.monotonic() < ends:
+            told = (await client.get(url)).json()["data"]
+            if any((one.get("report") or {}).get("pushed_over_cache") for one in told):
+                return
+            await asyncio.sleep(0.1)
+
+
 async def redis_killed(stage: Stage) -> None:
     """What edge and agent share dies, and comes back empty."""
     if stage.house.redis is not None:
+        await over_redis(stage)
         with stage.house.redis.down():
             await stage.for_a_while(6.0)
 
@@ -100,6 +116,7 @@ async def redis_killed(stage: Stage) -> None:
 async def redis_silent(stage: Stage) -> None:
     """It stands still for a while; connections stay, and nothing is answered."""
     if stage.house.redis is not None:
+        await over_redis(stage)
         with stage.house.redis.paused():
             await stage.for_a_while(6.0)
 
@@ -107,18 +124,14 @@ async def redis_silent(stage: Stage) -> None:
 async def redis_cut(stage: Stage) -> None:
     """The connections of those who listen there break."""
     if stage.house.redis is not None:
+        await over_redis(stage)
         await asyncio.to_thread(stage.house.redis.cut)
-
-
-async def undisturbed(stage: Stage) -> None:
-    """Nothing breaks for long enough to go over what is shared again."""
-    await asyncio.sleep(stage.random.uniform(1.0, 14.0))
 
 
 GENTLE: tuple[Fault, ...] = (worker_killed, source_silent, source_broken, listener_lost)
 ROUGH: tuple[Fault, ...] = (*GENTLE, edge_killed, edge_restarted)
 BEHIND: tuple[Fault, ...] = (*GENTLE, agent_killed, agent_restarted)
-SHARED: tuple[Fault, ...] = (redis_killed, redis_silent, redis_cut, undisturbed)
+SHARED: tuple[Fault, ...] = (redis_killed, redis_silent, redis_cut)
 SHARING: tuple[Fault, ...] = (*BEHIND, *SHARED)
 FAULTS: dict[str, Fault] = {fault.__name__: fault for fault in (*ROUGH, *SHARING)}
 
