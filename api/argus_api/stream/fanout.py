@@ -181,9 +181,6 @@ class Fanout:
             await self._carrier.publish(self._channel, messages)
         except CacheError as error:
             self._failed(error.message)
-        except Exception as error:
-            log.exception("the cache %s failed to publish", self._carrier.name)
-            self._failed(f"{self._carrier.name} failed: {type(error).__name__}")
         else:
             if self.fault is not None:
                 self.fault = None
