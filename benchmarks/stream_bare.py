@@ -78,7 +78,6 @@ class Bare:
 if __name__ == "__main__":
     config = uvicorn.Config(
         Bare(),
-        loop="asyncio",  # as Argus: uvloop where it happens to be would be another measure
         port=int(sys.argv[1]),
         ws="websockets-sansio",
         ws_per_message_deflate=False,

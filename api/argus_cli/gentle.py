@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import os
 import socket
 import sys
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any
 
 import uvicorn
 
 from argus_api.lifecycle import Lifecycle
 from argus_cli import garbage
+from argus_cli.accepting import AT_ONCE, Acceptor
 from argus_cli.listening import CLOSING, LINGER, refused
 from argus_cli.unasked import Unasked
 
-LOOP: Literal["asyncio"] = "asyncio"
-"""uvicorn would take uvloop wherever it is installed. That accepts one connection a turn of the
-loop: after a pause those who had to come anew wait for seconds behind those who did not."""
 _LOOK = 0.02
 _TICKS = 10
 """uvicorn's ticks from one look at its connections to the next: a second."""
@@ -37,6 +34,9 @@ class GentleServer(uvicorn.Server):
     ``announce`` is called once it listens. Told to end, it goes through four steps: readiness off
     for ``drain_wait`` seconds, no new connections, one more request on idle ones, and up to
     ``drain_seconds`` for what is under way. Signals are the business of whoever runs it.
+
+    ``at_once`` connections are taken in one turn of the loop: one where processes share a socket,
+    so that they share the connections too.
     """
 
     def __init__(
@@ -47,12 +47,15 @@ class GentleServer(uvicorn.Server):
         *,
         drain_wait: float = 0.0,
         drain_seconds: float = 10.0,
+        at_once: int = AT_ONCE,
     ) -> None:
         super().__init__(config)
         self._lifecycle = lifecycle
         self._announce = announce
         self._drain_wait = drain_wait
         self._drain_seconds = drain_seconds
+        self._at_once = at_once
+        self._acceptors: list[Acceptor] = []
         self._untaken: dict[Any, tuple[int, float]] = {}
         """Connections that are to close: the bytes that still wait there, and since when so."""
         self._unasked = Unasked()
@@ -102,18 +105,40 @@ class GentleServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen; raises :class:`ConfigError` if somebody else has begun to since our bind."""
+        own = sockets is not None and sys.platform != "win32"
         try:
-            await super().startup(sockets)
+            await super().startup([] if own else sockets)
+            for sock in sockets or () if own else ():
+                self._acceptors.append(
+                    Acceptor(
+                        sock,
+                        self._protocol,
+                        backlog=self.config.backlog,
+                        at_once=self._at_once,
+                    )
+                )
         except OSError as error:
             raise refused(self.config.host, self.config.port, error) from None
         garbage.spare()
         self._announce()
+
+    def _protocol(self) -> asyncio.Protocol:
+        """The protocol of one more connection, as uvicorn's own listeners make it."""
+        protocol: Any = self.config.http_protocol_class
+        made: asyncio.Protocol = protocol(
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
+        return made
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Return when the last connection is closed, or its time is over."""
         waiting = [peer for sock in sockets or () for peer in _waiting(sock)]
         for server in self.servers:
             server.close()
+        for acceptor in self._acceptors:
+            acceptor.close()
         for sock in sockets or ():
             sock.close()
         await self._welcome(waiting)
@@ -132,15 +157,8 @@ class GentleServer(uvicorn.Server):
 
     async def _welcome(self, peers: list[socket.socket]) -> None:
         """Return when these connections, and those accepted just before, are known as such."""
-        protocol: Any = self.config.http_protocol_class
-        made = functools.partial(
-            protocol,
-            config=self.config,
-            server_state=self.server_state,
-            app_state=self.lifespan.state,
-        )
         for peer in peers:
-            await asyncio.get_running_loop().connect_accepted_socket(made, peer)
+            await asyncio.get_running_loop().connect_accepted_socket(self._protocol, peer)
         for _ in range(_TURNS):
             await asyncio.sleep(0)
 

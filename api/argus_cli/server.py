@@ -15,7 +15,7 @@ import uvicorn
 from argus_api import create_app
 from argus_api.stream import SERVER
 from argus_cli.descriptors import raise_limit
-from argus_cli.gentle import LOOP, GentleServer
+from argus_cli.gentle import GentleServer
 from argus_cli.listening import bound, url_of
 from argus_cli.logs import configuration
 from argus_cli.reloading import Reloads
@@ -47,7 +47,6 @@ def run(gateway: Gateway, *, access_log: bool = False, ready: Ready | None = Non
         app,
         host=table.host,
         port=table.port,
-        loop=LOOP,
         lifespan="off",  # entered below, so that its errors arrive here and not in a log
         server_header=False,
         access_log=access_log,

@@ -15,8 +15,9 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from argus_api.stream import SERVER
+from argus_cli.accepting import AT_ONCE
 from argus_cli.descriptors import raise_limit
-from argus_cli.gentle import LOOP, GentleServer
+from argus_cli.gentle import GentleServer
 from argus_cli.logs import configuration
 from argus_cli.processes.agent import Agent
 from argus_cli.processes.edge import Edge
@@ -81,14 +82,11 @@ def _run(part: Part, start: Start, line: Line) -> None:
     table = part.gateway.config.server
     config = uvicorn.Config(
         part.served,
-        loop=LOOP,
         lifespan="off",
         server_header=False,
         access_log=start.access_log,
         timeout_keep_alive=5 if start.role != AGENT else 75,
         **SERVER,
-        # One connection a turn, so that edges which share a socket share the connections too.
-        backlog=1,
         # On Windows a shared socket cannot be in two completion ports; uvicorn's way to ask for a
         # loop without them is to speak of several workers.
         workers=1 if start.role == AGENT else 2,
@@ -103,6 +101,8 @@ def _run(part: Part, start: Start, line: Line) -> None:
         # The agent is told last, when nobody can ask it any more.
         drain_wait=0.0 if start.role == AGENT else table.drain_wait,
         drain_seconds=table.drain_seconds,
+        # Edges share their socket.
+        at_once=AT_ONCE if start.role == AGENT else 1,
     )
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(_serve(part, server, line))

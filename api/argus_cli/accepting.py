@@ -1,0 +1,93 @@
+"""How a listening socket's connections are taken, whichever loop runs.
+
+uvloop takes one connection a turn of the loop: after a pause those who have to come anew would wait
+for seconds behind the work of those who did not. asyncio's own loop takes as many as its backlog.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import socket
+from collections.abc import Callable
+
+log = logging.getLogger("argus.server")
+
+AT_ONCE = 100
+"""Connections that are taken in one turn of the loop."""
+BREATH = 1.0
+"""Seconds without a try after one for which there were no descriptors."""
+_SPENT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+
+class Acceptor:
+    """Takes the connections of one listening socket, each with a protocol that ``make`` makes.
+
+    Needs a loop with ``add_reader``, which on Windows is none that can serve.
+    """
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        make: Callable[[], asyncio.Protocol],
+        *,
+        backlog: int,
+        at_once: int = AT_ONCE,
+    ) -> None:
+        self._listener = listener
+        self._make = make
+        self._at_once = at_once
+        self._loop = asyncio.get_running_loop()
+        self._later: asyncio.TimerHandle | None = None
+        self._greeted = set[asyncio.Task[None]]()
+        self._closed = False
+        listener.setblocking(False)
+        listener.listen(backlog)
+        self._loop.add_reader(listener.fileno(), self._accept)
+
+    def close(self) -> None:
+        """Take no more. The socket stays open, and is its owner's to close."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._later is not None:
+            self._later.cancel()
+        else:
+            self._loop.remove_reader(self._listener.fileno())
+
+    def _accept(self) -> None:
+        for _ in range(self._at_once):
+            try:
+                peer, _ = self._listener.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return  # none is left, another process was quicker, or it is gone already
+            except OSError as error:
+                if error.errno not in _SPENT:
+                    raise
+                self._pause(error)
+                return
+            peer.setblocking(False)
+            # uvloop leaves this to whoever made the socket; with Nagle an answer waits for 40 ms.
+            if peer.family != getattr(socket, "AF_UNIX", None):
+                peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            task = self._loop.create_task(self._greet(peer))
+            self._greeted.add(task)
+            task.add_done_callback(self._greeted.discard)
+
+    async def _greet(self, peer: socket.socket) -> None:
+        try:
+            await self._loop.connect_accepted_socket(self._make, peer)
+        except OSError as error:  # it left before anything was said
+            log.debug("a connection was gone before it was served: %s", error)
+            peer.close()
+
+    def _pause(self, error: OSError) -> None:
+        """Let them wait: to try again at once would keep the loop from everybody else."""
+        log.error("no connection can be taken just now: %s", error.strerror)
+        self._loop.remove_reader(self._listener.fileno())
+        self._later = self._loop.call_later(BREATH, self._resume)
+
+    def _resume(self) -> None:
+        self._later = None
+        self._loop.add_reader(self._listener.fileno(), self._accept)
