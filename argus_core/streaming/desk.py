@@ -239,8 +239,9 @@ class Streaming:
 
     def with_book(self, line: Line) -> bool:
         """True if somebody listens to the line's book."""
-        channels = ((channel, line.symbol) for channel in (DEPTH, FEED))
-        return any((topic := self.hub.topics.get(key)) and topic.lanes for key in channels)
+        topics, symbol = self.hub.topics, line.symbol
+        depth, fed = topics.get((DEPTH, symbol)), topics.get((FEED, symbol))
+        return bool((depth is not None and depth.lanes) or (fed is not None and fed.lanes))
 
     def _left_out(self, symbol: Symbol, value: Depth | Quote) -> None:
         """Tell that trades which came with an old value are not said."""

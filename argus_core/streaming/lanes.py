@@ -9,13 +9,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Protocol
 
 from argus_core.streaming.topics import Fragment, Key, Notice
 
-NOTHING: Mapping[Key, int] = MappingProxyType({})
-"""Nothing is left out: one for all, for each batch would else make two of its own."""
 QUEUED = 256
 """Updates that wait where each one counts; the oldest go first, and that is told."""
 
@@ -64,9 +61,11 @@ class Lane:
 
     def conflated(self, key: Key, fragment: Fragment) -> None:
         """Let the newest update of a topic wait in place of the one before."""
-        if key in self.latest:
+        latest = self.latest
+        before = len(latest)
+        latest[key] = fragment
+        if len(latest) == before:
             self.skipped[key] = self.skipped.get(key, 0) + 1
-        self.latest[key] = fragment
         if not self.marked:
             self.marked = True
             self.listener.ready(self)
@@ -89,18 +88,25 @@ class Lane:
         waiting = (key in self.latest) + sum(one == key for one, _ in self.each)
         return waiting + self.skipped.get(key, 0) + self.lost.get(key, 0)
 
+    def newest(self) -> dict[Key, Fragment] | None:
+        """What :meth:`taken` would give, where that is nothing but the newest of some topics.
+
+        None where something else is to be told; then nothing has changed.
+        """
+        if self.each or self.skipped or self.lost:
+            return None
+        self.marked = False
+        latest = self.latest
+        if latest:
+            self.latest = {}
+        return latest
+
     def taken(self) -> Batch | None:
         """Everything that waits, which then waits no more; None if nothing does."""
         self.marked = False
-        latest = self.latest
-        if not (self.each or self.skipped or self.lost):  # as it nearly always is
-            if not latest:
-                return None
-            self.latest = {}
-            return Batch(latest, (), NOTHING, NOTHING)
-        if not latest and not self.each and not self.lost:
+        if not self.latest and not self.each and not self.lost:
             return None
-        batch = Batch(latest, tuple(self.each), self.skipped, self.lost)
+        batch = Batch(self.latest, tuple(self.each), self.skipped, self.lost)
         self.latest, self.skipped, self.lost = {}, {}, {}
         self.each.clear()
         return batch

@@ -173,7 +173,7 @@ class Pushing:
     def _one(
         self, door: Door, line: Line, item: Depth | RelayedPush, now: float, at: datetime
     ) -> None:
-        value = door.reader.read(item, at)
+        value = door.reader.read(item, at, book=self._taker.with_book(line))
         if value is None:
             return
         if isinstance(value, str):

@@ -34,13 +34,17 @@ class PushReader:
     _rules: dict[Symbol, Units] = field(default_factory=dict[Symbol, Units])
     _units: tuple[Units, ...] = ()
 
-    def read(self, item: Depth | RelayedPush, now: datetime) -> Depth | Quote | str | None:
+    def read(
+        self, item: Depth | RelayedPush, now: datetime, *, book: bool = True
+    ) -> Depth | Quote | str | None:
         """The book in canonical units, a sentence why it cannot be true, or None if it is empty.
 
-        A quote where another gateway passed on no more than that.
+        A quote where another gateway passed on no more than that, or where it came without trades
+        and nobody wants the ``book``, which is most of the work; it proves something all the same
+        if it looks crossed.
         """
         try:
-            return self._read(item, now)
+            return self._read(item, now, book=book)
         except BadData as error:
             return error.message
         except _UNFIT as error:
@@ -50,16 +54,25 @@ class PushReader:
         """Keep nothing about a symbol that is pushed no more."""
         self._rules.pop(symbol, None)
 
-    def _read(self, item: Depth | RelayedPush, now: datetime) -> Depth | Quote | str | None:
+    def _read(
+        self, item: Depth | RelayedPush, now: datetime, *, book: bool
+    ) -> Depth | Quote | str | None:
         value, known = (item.value, _TOLD) if isinstance(item, RelayedPush) else (item, None)
         if isinstance(value, Quote):
-            quote = read_quote(value, f"{self.source.name} pushed a quote")
-            return normalise_quote(quote, _TOLD, timezone=self.source.timezone)
+            return self._quote(value, _TOLD)
+        if not book and value.trades is None and _in_order(value):
+            rule = known or self._rule(value.symbol)
+            if rule.volume is not None:
+                return self._quote(value.quote, rule)
         depth = read_depth(value, f"{self.source.name} pushed a book")
         rule = known or self._rule(depth.symbol)
         if rule.volume is None:  # nobody states the unit: what it is follows from the prices
             return self._inferred(depth, now)
         return normalise_depth(depth, rule, levels=LEVELS, now=now, timezone=self.source.timezone)
+
+    def _quote(self, quote: Quote, rule: Units) -> Quote | str | None:
+        read = read_quote(quote, f"{self.source.name} pushed a quote")
+        return normalise_quote(read, rule, timezone=self.source.timezone)
 
     def _rule(self, symbol: Symbol) -> Units:
         if self._units is not self.source.units:  # a new worker may state others
@@ -75,6 +88,14 @@ class PushReader:
         query = DepthQuery(symbols=(depth.symbol,), levels=LEVELS)
         reading = normalise(query, [depth], self.source, now)
         return reading.faults.get(depth.symbol) or reading.values.get(depth.symbol)
+
+
+def _in_order(depth: Depth) -> bool:
+    """True if nothing speaks against a book at first sight: its best bid is below its best ask."""
+    bids, asks = depth.bids, depth.asks
+    if type(depth.quote) is not Quote or type(bids) is not tuple or type(asks) is not tuple:
+        return False
+    return not bids or not asks or bool(bids[0].price < asks[0].price)
 
 
 def carrier_of(source: Source, item: Depth | RelayedPush) -> tuple[Carrier, bool]:

@@ -63,11 +63,19 @@ class Rounds:
 
     def _turn(self, left: int) -> None:
         """Empty some of the lanes of this round; the others come when the loop has turned."""
-        now = self._loop.time()
+        now, marked, take = self._loop.time(), self._marked, self._take
         for _ in range(min(left, TURN)):
-            if not self._marked:  # closed by whoever was told just now
+            if not marked:  # closed by whoever was told just now
                 break
-            self._served(self._marked.popleft(), now)
+            lane = marked.popleft()
+            # Not marked: emptied, or closed, before its turn has come.
+            if not lane.marked or (lane.interval and self._early(lane, now)):
+                continue
+            try:
+                take(lane)
+            except Exception:
+                # One that cannot be told must not keep the others from it.
+                log.exception("a listener could not be sent what waits")
         left = max(0, left - TURN)
         if self._closed:
             self._planned = None
@@ -78,22 +86,15 @@ class Rounds:
         else:
             self._planned = None
 
-    def _served(self, lane: Lane, now: float) -> None:
-        """Empty a lane, or let it wait until its pace allows."""
-        if not lane.marked:  # emptied, or closed, before its turn has come
-            return
-        if now < lane.next_at:
-            # Emptied meanwhile and marked anew, it has its timer already.
-            if lane not in self._pauses:
-                self._pauses[lane] = self._loop.call_at(lane.next_at, self._resume, lane)
-            return
-        if lane.interval:
+    def _early(self, lane: Lane, now: float) -> bool:
+        """True if a lane has to wait until its pace allows; else its next pause begins."""
+        if now >= lane.next_at:
             lane.next_at = now + lane.interval
-        try:
-            self._take(lane)
-        except Exception:
-            # One that cannot be told must not keep the others from it.
-            log.exception("a listener could not be sent what waits")
+            return False
+        # Emptied meanwhile and marked anew, it has its timer already.
+        if lane not in self._pauses:
+            self._pauses[lane] = self._loop.call_at(lane.next_at, self._resume, lane)
+        return True
 
     def _resume(self, lane: Lane) -> None:
         self._pauses.pop(lane, None)

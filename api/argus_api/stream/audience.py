@@ -74,7 +74,7 @@ class Audience:
     def rounds(self) -> Rounds:
         """The rounds in which everybody is told things."""
         if self._rounds is None:
-            self._rounds = Rounds(asyncio.get_running_loop(), _taken)
+            self._rounds = Rounds(asyncio.get_running_loop(), _take)
         return self._rounds
 
     @property
@@ -223,6 +223,5 @@ def _key(presented: Presented) -> tuple[str, str]:
     )
 
 
-def _taken(lane: Lane) -> None:
-    connection: Any = lane.listener  # only connections have lanes here
-    connection.take(lane)
+def _take(lane: Lane) -> None:
+    lane.listener.take(lane)  # type: ignore[attr-defined]  # only connections have lanes here

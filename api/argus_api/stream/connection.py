@@ -13,7 +13,7 @@ from argus_core import Principal
 from argus_core.stream_table import StreamTable
 from argus_core.streaming.lanes import Batch, Lane
 from argus_core.streaming.rounds import Rounds
-from argus_core.streaming.topics import Notice, View
+from argus_core.streaming.topics import Fragment, Key, Notice, View
 
 
 class Dialect(Protocol):
@@ -28,6 +28,10 @@ class Dialect(Protocol):
 
     def frames(self, batch: Batch) -> Iterable[bytes]:
         """The messages that tell a batch."""
+        ...
+
+    def newest(self, pieces: Mapping[Key, Fragment]) -> Iterable[bytes]:
+        """The same where nothing but the newest of some topics is to be told."""
         ...
 
     def notice(self, notice: Notice) -> bytes | None:
@@ -64,6 +68,8 @@ class Connection:
         self.skipped = 0
         """Updates that a newer one replaced before they could be sent."""
         self.lost = 0
+        self.ready = rounds.mark
+        """Has a lane emptied in the next round."""
         self._rounds = rounds
         self._table = table
         self._lanes: dict[float, Lane] = {}
@@ -100,10 +106,6 @@ class Connection:
 
     # -- what is said -----------------------------------------------------------------------------
 
-    def ready(self, lane: Lane) -> None:
-        """Have a lane emptied in the next round."""
-        self._rounds.mark(lane)
-
     def notice(self, notice: Notice) -> None:
         """Say what must be known, after everything that was said before it."""
         message = self.dialect.notice(notice)
@@ -127,13 +129,14 @@ class Connection:
 
     def take(self, lane: Lane) -> None:
         """Send what waits in a lane; where the wire is full it goes on waiting, and changing."""
-        if self.wire.full or self._urgent:
+        wire = self.wire
+        if wire.full or self._urgent:
             self._held[lane] = None
             return
-        wire, binary = self.wire, self.dialect.binary
-        for frame in self._frames(lane):
+        dialect, newest = self.dialect, lane.newest()
+        for frame in self._frames(lane) if newest is None else dialect.newest(newest):
             self.sent += 1
-            wire.write(frame, binary=binary)
+            wire.write(frame, binary=dialect.binary)
 
     def flush(self) -> bool:
         """Send what waits as far as the wire takes it; true if nothing waits any more."""

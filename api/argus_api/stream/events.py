@@ -19,7 +19,7 @@ from argus_api.stream.opening import said_before, subscribed
 from argus_api.stream.protocol import LAST_BYTES
 from argus_core import Presented
 from argus_core.streaming.lanes import Batch
-from argus_core.streaming.topics import Notice, View
+from argus_core.streaming.topics import Fragment, Key, Notice, View
 
 MEDIA_TYPE = "text/event-stream"
 RETRY = 3000
@@ -42,6 +42,11 @@ class Events:
     def frames(self, batch: Batch) -> Iterator[bytes]:
         """One event a message."""
         for message in self._inner.frames(batch):
+            yield event("update", message)
+
+    def newest(self, pieces: Mapping[Key, Fragment]) -> Iterator[bytes]:
+        """The same where nothing but these is to be told."""
+        for message in self._inner.newest(pieces):
             yield event("update", message)
 
     def notice(self, notice: Notice) -> bytes | None:

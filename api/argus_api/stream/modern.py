@@ -6,6 +6,7 @@ The same in JSON, in text frames, and in MessagePack, in binary ones.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from operator import attrgetter, itemgetter
 from typing import Any
 
 import msgspec
@@ -13,12 +14,14 @@ import orjson
 
 from argus_api.stream.items import Encode, Piece, Row, Views, origin_of
 from argus_core.streaming.lanes import Batch
-from argus_core.streaming.topics import Key, Notice, Update, View
+from argus_core.streaming.topics import Fragment, Key, Notice, Update, View
 
 JSON_PROTOCOL = "argus.v2"
 MSGPACK_PROTOCOL = "argus.v2.msgpack"
 MOST = 500
 """Updates in one message; more go in several."""
+_channel_of: Callable[[Key], str] = itemgetter(0)
+_body_of: Callable[[Piece], bytes] = attrgetter("body")
 
 
 class Modern:
@@ -42,17 +45,21 @@ class Modern:
 
     def frames(self, batch: Batch) -> Iterable[bytes]:
         """One message a channel, or several where there is very much."""
-        latest = batch.latest
-        whole = not (batch.each or batch.skipped or batch.lost)
-        if whole and len(latest) == 1:
-            ((key, piece),) = latest.items()
-            return (self._alone(key, piece),)
-        if whole and len(latest) <= MOST:
-            channels = {channel for channel, _ in latest}
+        if batch.each or batch.skipped or batch.lost:
+            return self._grouped(batch)
+        return self.newest(batch.latest)
+
+    def newest(self, pieces: Mapping[Key, Fragment]) -> Iterable[bytes]:
+        """The same where nothing is left out and each update is its topic's only one."""
+        if len(pieces) == 1:
+            ((key, piece),) = pieces.items()
+            return (piece.alone or self._alone(key, piece),)
+        if 0 < len(pieces) <= MOST:
+            channels = set(map(_channel_of, pieces))
             if len(channels) == 1:  # as it nearly always is
-                bodies = [piece.body for piece in latest.values()]
+                bodies = list(map(_body_of, pieces.values()))
                 return (self.items("update", channels.pop(), bodies),)
-        return self._grouped(batch)
+        return self._grouped(Batch(dict(pieces)))
 
     def _grouped(self, batch: Batch) -> Iterator[bytes]:
         """The messages of a batch of several channels, or of which something was left out."""
@@ -105,8 +112,7 @@ class Modern:
     def _alone(self, key: Key, piece: Any) -> bytes:
         """The message of one update, which many listeners get alike."""
         assert isinstance(piece, Piece)  # noqa: S101 - the views of this dialect make nothing else
-        if piece.alone is None:
-            piece.alone = self.items("update", key[0], [piece.body])
+        piece.alone = self.items("update", key[0], [piece.body])
         return piece.alone
 
     def _head(self, kind: str, channel: str) -> bytes:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import orjson
 
 from argus_api.stream.items import ItemView, Row, Views, origin_of
 from argus_core.streaming.lanes import Batch
-from argus_core.streaming.topics import Notice, Update
+from argus_core.streaming.topics import Fragment, Key, Notice, Update
 
 
 class Plain:
@@ -32,6 +32,10 @@ class Plain:
             yield piece.body
         for piece in batch.latest.values():
             yield piece.body
+
+    def newest(self, pieces: Mapping[Key, Fragment]) -> Iterable[bytes]:
+        """The same where nothing but these is to be told."""
+        return [piece.body for piece in pieces.values()]
 
     def notice(self, notice: Notice) -> bytes | None:  # noqa: ARG002 - as every dialect's
         """Nothing: this dialect has no message for it."""

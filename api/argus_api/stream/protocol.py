@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
 from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
-from websockets.protocol import State
 
 from argus_api.stream.codes import ABUSES, NOT_UTF8, SLOW, TOO_MANY
 from argus_api.stream.pace import Pace
@@ -58,6 +58,8 @@ class StreamProtocol(WebSocketsSansIOProtocol):
     _minute = 0.0
     _deaf = False
     """True once nothing that the other side sends is looked at any more."""
+    _over = False
+    """True once the other side has closed, or the server itself ends."""
     _later: asyncio.TimerHandle | None = None
     """When it is read on."""
 
@@ -91,7 +93,8 @@ class StreamProtocol(WebSocketsSansIOProtocol):
     @property
     def open(self) -> bool:
         """True while messages can be sent."""
-        return self.handshake_complete and not self.close_sent and not self.disconnected
+        ended = self._over or self.close_sent or self.disconnected
+        return self.handshake_complete and not ended
 
     @property
     def unsent(self) -> int:
@@ -100,12 +103,13 @@ class StreamProtocol(WebSocketsSansIOProtocol):
 
     def write(self, payload: bytes, *, binary: bool) -> None:
         """Send one message at once, or leave it with the kernel's queue if that is full."""
-        if self.open and self.conn.state is State.OPEN:
-            self.transport.write(framed(payload, binary=binary))
+        # As `open` says, but without a call: this is done for every frame to every listener.
+        if self.handshake_complete and not (self._over or self.close_sent or self.disconnected):
+            self.transport.write(_header(len(payload), binary) + payload)
 
     def end(self, code: int, reason: str) -> None:
         """Close with a code; whoever does not take it within seconds is cut off."""
-        if self.open and self.conn.state is State.OPEN:
+        if self.open:
             self.conn.send_close(code, reason)
             self._leave(code, reason)
 
@@ -140,6 +144,7 @@ class StreamProtocol(WebSocketsSansIOProtocol):
         if self.farewell is not None and self.open:
             self.farewell()
         super().shutdown()
+        self._over = True
         self._cut_after(LAST_BYTES)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -234,6 +239,11 @@ class StreamProtocol(WebSocketsSansIOProtocol):
         if self._pings > PINGS:
             self.end(TOO_MANY, "too many pings")
 
+    def handle_close(self, event: Frame) -> None:
+        """Note that the other side has closed; nothing may be said after the answer to that."""
+        self._over = True
+        super().handle_close(event)
+
     def handle_cont(self, event: Frame) -> None:
         """Keep a further fragment of a message, unless it is in too many of them."""
         self._pace.spend(FRAGMENT)
@@ -288,15 +298,15 @@ class StreamProtocol(WebSocketsSansIOProtocol):
         self.transport.abort()
 
 
-def framed(payload: bytes, *, binary: bool) -> bytes:
-    """A whole unfragmented message as a server sends it, unmasked (RFC 6455, section 5.2)."""
+@lru_cache(maxsize=1 << 13)
+def _header(size: int, binary: bool) -> bytes:  # noqa: FBT001 - a keyword would double its cost
+    """What stands before a whole unfragmented message of a server (RFC 6455, section 5.2)."""
     opcode = b"\x82" if binary else b"\x81"
-    size = len(payload)
     if size < 126:  # noqa: PLR2004 - as the RFC has it
-        return opcode + size.to_bytes(1, "big") + payload
+        return opcode + size.to_bytes(1, "big")
     if size < 1 << 16:
-        return opcode + b"\x7e" + size.to_bytes(2, "big") + payload
-    return opcode + b"\x7f" + size.to_bytes(8, "big") + payload
+        return opcode + b"\x7e" + size.to_bytes(2, "big")
+    return opcode + b"\x7f" + size.to_bytes(8, "big")
 
 
 SERVER: Mapping[str, Any] = MappingProxyType(

@@ -6,7 +6,7 @@ the gateways that it comes through as ``via``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from argus_api.stream.items import Piece
 from argus_api.stream.modern import Modern
@@ -15,7 +15,7 @@ from argus_core import Clock, Origin
 from argus_core.extend.pushes import PUSH_PROTOCOL, push_item
 from argus_core.stream_table import StreamTable
 from argus_core.streaming.lanes import Batch
-from argus_core.streaming.topics import FEED, Update, View
+from argus_core.streaming.topics import FEED, Fragment, Key, Update, View
 
 IN_A_FRAME = 200
 """Values in one message: reading one keeps the other gateway busy for a few milliseconds."""
@@ -66,6 +66,10 @@ class Relay(Modern):
     def frames(self, batch: Batch) -> Iterator[bytes]:
         """Everything in the order in which it was said of each symbol."""
         return (self.items("update", FEED, bodies) for bodies in self.parts(batch))
+
+    def newest(self, pieces: Mapping[Key, Fragment]) -> Iterator[bytes]:
+        """The same where nothing but these is to be told."""
+        return self.frames(Batch(dict(pieces)))
 
     def parts(self, batch: Batch) -> Iterator[list[bytes]]:
         """The same, item by item, in portions of a message each."""
