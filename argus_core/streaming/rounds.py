@@ -38,9 +38,7 @@ class Rounds:
             return
         self._marked.append(lane)
         if self._planned is None:
-            wait = self._last + ROUND - self._loop.time()
-            later, soon = self._loop.call_later, self._loop.call_soon
-            self._planned = later(wait, self._begin) if wait > 0 else soon(self._begin)
+            self._plan()
 
     def forget(self, lane: Lane) -> None:
         """Do not wait for a lane any more."""
@@ -56,6 +54,12 @@ class Rounds:
                 handle.cancel()
         self._planned = None
         self._pauses.clear()
+
+    def _plan(self) -> None:
+        """Let the next round begin: a while after the last one has begun, or at once if it is."""
+        wait = self._last + ROUND - self._loop.time()
+        later, soon = self._loop.call_later, self._loop.call_soon
+        self._planned = later(wait, self._begin) if wait > 0 else soon(self._begin)
 
     def _begin(self) -> None:
         self._last = self._loop.time()
@@ -82,7 +86,7 @@ class Rounds:
         elif left:
             self._planned = self._loop.call_soon(self._turn, left)
         elif self._marked:
-            self._planned = self._loop.call_later(ROUND, self._begin)
+            self._plan()
         else:
             self._planned = None
 

@@ -46,7 +46,7 @@ FORGETTING = 0.05
 class StreamProtocol(WebSocketsSansIOProtocol):
     """One connection; its scope's extension ``argus.wire`` is the connection itself."""
 
-    full = False
+    full: bool
     """True while the other side takes less than is written."""
     drained: Callable[[], object] | None = None
     """Called when it keeps up again after it did not."""
@@ -58,13 +58,15 @@ class StreamProtocol(WebSocketsSansIOProtocol):
     _minute = 0.0
     _deaf = False
     """True once nothing that the other side sends is looked at any more."""
-    _over = False
+    _over: bool
     """True once the other side has closed, or the server itself ends."""
     _later: asyncio.TimerHandle | None = None
     """When it is read on."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
+        # In the instance: to find them in the class takes longer, and they are read for each frame.
+        self.full = self._over = False
         self._pace = Pace(self.loop.time)
         self._unread = bytearray()
         """What has come and waits until what came before it is answered."""
