@@ -21,6 +21,7 @@ PRICES: Final = ("open", "high", "low", "close")
 CASH: Final = frozenset({Kind.STOCK, Kind.FUND, Kind.BOND})
 """Kinds that are bought for their price: no multiplier, no points."""
 _REPOS: Final = (("204", ".SH"), ("131", ".SZ"))
+_REPO_CODES: Final = tuple(code for code, _ in _REPOS)
 
 SLACK: Final = 0.005
 """Relative room for what rounding steps do not explain, such as accrued interest."""
@@ -62,8 +63,9 @@ def provable(symbol: Symbol, kind: Kind) -> bool:
 
     The price of a repurchase agreement is an interest rate.
     """
-    repo = any(symbol.startswith(code) and symbol.endswith(at) for code, at in _REPOS)
-    return kind in CASH and not repo
+    if symbol.startswith(_REPO_CODES) and (symbol[:3], symbol[-3:]) in _REPOS:
+        return False
+    return kind in CASH
 
 
 def rule_for(

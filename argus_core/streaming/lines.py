@@ -26,16 +26,16 @@ class Leg:
     """Its place on the route: 0 is what is wanted most; the nodes of a pool share one."""
     nodes: tuple[Node, ...] = field(default=(), compare=False, repr=False)
     """The nodes that may bring something."""
+    key: tuple[Mode, str] = field(init=False, compare=False)
+    """What tells it from others: a lone source that pushes and is asked has one name."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", (self.mode, self.name))
 
     @property
     def name(self) -> str:
         """The node that pushes, or the pool that is asked."""
         return self.pool if self.node is None else self.node.name
-
-    @property
-    def key(self) -> tuple[Mode, str]:
-        """What tells it from others: a lone source that pushes and is asked has one name."""
-        return self.mode, self.name
 
     def now(self, clock: Clock) -> datetime:
         """The present as its sources live it: one that plays a recorded day has its own."""

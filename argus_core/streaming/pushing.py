@@ -15,7 +15,7 @@ from argus_core.model.symbol import Symbol
 from argus_core.routing.node import Node
 from argus_core.streaming.doors import Door, Via
 from argus_core.streaming.lines import Line
-from argus_core.streaming.reading import carrier_of, instant_of, symbol_of
+from argus_core.streaming.reading import instant_of, symbol_of
 from argus_core.streaming.topics import Carrier
 
 log = logging.getLogger(__name__)
@@ -179,13 +179,12 @@ class Pushing:
         if isinstance(value, str):
             self._fault(door, line, value)
             return
-        carrier, stale = carrier_of(door.node.source, item)
-        old = stale or self._taker.older(line, value)
+        carrier, stale = door.reader.carrier_of(item)
         if not _brings(door, line):
-            if old:
+            if stale or self._taker.older(line, value):
                 return
             self._bearer.takes_over(line)
-        if not old:
+        if _untold(line) and not (stale or self._taker.older(line, value)):
             tell(self._taker, [line])
         since = instant_of(item, at)
         if self._taker.brought(line, value, carrier, since, stale=stale):
@@ -235,10 +234,14 @@ def tell(taker: Taker, lines: Iterable[Line]) -> None:
     """Tell of the legs that lines have now, if that was not told, before what these bring."""
     by_reason: dict[str, list[Line]] = {}
     for line in lines:
-        if line.leg is not None and line.told != line.leg.key:
+        if _untold(line):
             by_reason.setdefault(line.reason or "", []).append(line)
     for reason, own in by_reason.items():
         taker.switched(own, reason)
+
+
+def _untold(line: Line) -> bool:
+    return line.leg is not None and line.told != line.leg.key
 
 
 def _brings(door: Door, line: Line) -> bool:

@@ -33,6 +33,8 @@ class PushReader:
     source: Source
     _rules: dict[Symbol, Units] = field(default_factory=dict[Symbol, Units])
     _units: tuple[Units, ...] = ()
+    _carrier: Carrier | None = None
+    """Who brings what the source pushes of its own; mostly the same for all of it."""
 
     def read(
         self, item: Depth | RelayedPush, now: datetime, *, book: bool = True
@@ -49,6 +51,25 @@ class PushReader:
             return error.message
         except _UNFIT as error:
             return f"{self.source.name} pushed what cannot be read: {type(error).__name__}"
+
+    def carrier_of(self, item: Depth | RelayedPush) -> tuple[Carrier, bool]:
+        """Who brings a pushed book, and whether it was old already when it was passed on."""
+        source = self.source
+        if not isinstance(item, RelayedPush):
+            replay, known = source.replaying, self._carrier
+            if known is None or known.replay is not replay or known.simulated != source.simulated:
+                known = Carrier(source.name, "push", (), source.simulated, replay)
+                self._carrier = known
+            return known, False
+        origin = item.origin
+        carrier = Carrier(
+            source=origin.path[-1] if origin.path else source.name,
+            mode=item.mode,
+            via=(source.name, *origin.path[:-1]) if origin.path else (),
+            simulated=origin.simulated,
+            replay=origin.replay,
+        )
+        return carrier, origin.stale
 
     def forget(self, symbol: Symbol) -> None:
         """Keep nothing about a symbol that is pushed no more."""
@@ -96,21 +117,6 @@ def _in_order(depth: Depth) -> bool:
     if type(depth.quote) is not Quote or type(bids) is not tuple or type(asks) is not tuple:
         return False
     return not bids or not asks or bool(bids[0].price < asks[0].price)
-
-
-def carrier_of(source: Source, item: Depth | RelayedPush) -> tuple[Carrier, bool]:
-    """Who brings a pushed book, and whether it was old already when it was passed on."""
-    if not isinstance(item, RelayedPush):
-        return Carrier(source.name, "push", (), source.simulated, source.replaying), False
-    origin = item.origin
-    carrier = Carrier(
-        source=origin.path[-1] if origin.path else source.name,
-        mode=item.mode,
-        via=(source.name, *origin.path[:-1]) if origin.path else (),
-        simulated=origin.simulated,
-        replay=origin.replay,
-    )
-    return carrier, origin.stale
 
 
 def instant_of(item: Depth | RelayedPush, at: datetime) -> datetime:

@@ -40,8 +40,11 @@ def say_quote(
 ) -> bool:
     """Say a quote; false if it is what was said last."""
     last = last_of(hub, symbol)
-    if last is not None and last.value == quote and last.stale is stale:
-        return False
+    if last is not None and last.stale is stale:
+        # The instant first: it nearly always differs, and to compare all of it takes its time.
+        known = last.value
+        if known.as_of == quote.as_of and known == quote:
+            return False
     hub.say((QUOTES, symbol), quote, carrier, at, stale=stale)
     return True
 
