@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Callable
 
 from argus_core.streaming.lanes import Lane, Taken
 
@@ -21,11 +22,17 @@ TURN = 200
 
 
 class Rounds:
-    """Empties lanes, round by round, each no more often than its pace allows."""
+    """Empties lanes, round by round, each no more often than its pace allows.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, take: Taken) -> None:
+    ``take`` is told each lane; ``send`` is called at the end of each turn, for what was taken.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, take: Taken, send: Callable[[], object]
+    ) -> None:
         self._loop = loop
         self._take = take
+        self._send = send
         self._marked: deque[Lane] = deque()
         self._planned: asyncio.Handle | None = None
         self._last = 0.0
@@ -80,6 +87,7 @@ class Rounds:
             except Exception:
                 # One that cannot be told must not keep the others from it.
                 log.exception("a listener could not be sent what waits")
+        self._send()
         left = max(0, left - TURN)
         if self._closed:
             self._planned = None

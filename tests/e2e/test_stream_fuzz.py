@@ -33,7 +33,7 @@ TYPES = {
     "pong",
     "error",
 }
-PLAIN_TYPES = {"market_data", "stats", "pong", "error", "authenticated"}
+PLAIN_TYPES = {"market_data", "stats", "pong", "subscriptions", "error", "authenticated"}
 JSON, PACKED, PLAIN = Handshake(("argus.v2",)), Handshake(("argus.v2.msgpack",)), Handshake()
 AUTH = """
 [auth]

@@ -17,6 +17,7 @@ from argus_api.stream.connection import Connection, Dialect
 from argus_api.stream.fanout import Fanout
 from argus_api.stream.modern import JSON_PROTOCOL, MSGPACK_PROTOCOL, Modern
 from argus_api.stream.offenders import Offenders
+from argus_api.stream.outgoing import Outgoing
 from argus_api.stream.pace import Talkers
 from argus_api.stream.plain import Plain
 from argus_api.stream.protocol import LARGEST
@@ -26,7 +27,6 @@ from argus_core import BadCredentials, Presented
 from argus_core.extend.pushes import PUSH_PROTOCOL
 from argus_core.gateway import Gateway
 from argus_core.streaming.desk import Streaming
-from argus_core.streaming.lanes import Lane
 from argus_core.streaming.rounds import Rounds
 from argus_core.streaming.topics import Notice
 
@@ -60,6 +60,7 @@ class Audience:
         self.offenders = Offenders(lambda: self.streaming.table.max_abuses, gateway.clock.monotonic)
         self.began = time.monotonic()
         self.dialects: Mapping[str, Dialect] = self._dialects()
+        self._outgoing = Outgoing()
         self._rounds: Rounds | None = None
         self._fanout: Fanout | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -74,7 +75,9 @@ class Audience:
     def rounds(self) -> Rounds:
         """The rounds in which everybody is told things."""
         if self._rounds is None:
-            self._rounds = Rounds(asyncio.get_running_loop(), _take)
+            self._rounds = Rounds(
+                asyncio.get_running_loop(), self._outgoing.take, self._outgoing.send
+            )
         return self._rounds
 
     @property
@@ -221,7 +224,3 @@ def _key(presented: Presented) -> tuple[str, str]:
         "" if api_key is None else api_key.get_secret_value(),
         "" if bearer is None else bearer.get_secret_value(),
     )
-
-
-def _take(lane: Lane) -> None:
-    lane.listener.take(lane)  # type: ignore[attr-defined]  # only connections have lanes here

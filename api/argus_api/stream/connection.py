@@ -127,16 +127,21 @@ class Connection:
         self._push(messages)
         self.flush()
 
-    def take(self, lane: Lane) -> None:
-        """Send what waits in a lane; where the wire is full it goes on waiting, and changing."""
-        wire = self.wire
-        if wire.full or self._urgent:
+    def taken(self, lane: Lane) -> Iterable[bytes]:
+        """The messages of what waits in a lane, to be written before anything else.
+
+        None where the wire is full: then it goes on waiting, and changing.
+        """
+        if self.wire.full or self._urgent:
             self._held[lane] = None
-            return
-        dialect, newest = self.dialect, lane.newest()
-        for frame in self._frames(lane) if newest is None else dialect.newest(newest):
-            self.sent += 1
-            wire.write(frame, binary=dialect.binary)
+            return ()
+        newest = lane.newest()
+        return self._frames(lane) if newest is None else self.dialect.newest(newest)
+
+    def write(self, message: bytes) -> None:
+        """Hand a message to the wire."""
+        self.sent += 1
+        self.wire.write(message, binary=self.dialect.binary)
 
     def flush(self) -> bool:
         """Send what waits as far as the wire takes it; true if nothing waits any more."""
@@ -144,11 +149,12 @@ class Connection:
         while urgent and not self.wire.full:
             frame = urgent.popleft()
             self._urgent_bytes -= len(frame)
-            self._write(frame)
+            self.write(frame)
         if not urgent and not self.wire.full and self._held:
             held, self._held = self._held, {}
             for lane in held:
-                self.take(lane)
+                for message in self.taken(lane):
+                    self.write(message)
         return not urgent and not self._held
 
     def _frames(self, lane: Lane) -> Iterable[bytes]:
@@ -165,10 +171,6 @@ class Connection:
         for frame in frames:
             self._urgent.append(frame)
             self._urgent_bytes += len(frame)
-
-    def _write(self, frame: bytes) -> None:
-        self.sent += 1
-        self.wire.write(frame, binary=self.dialect.binary)
 
     # -- its life ---------------------------------------------------------------------------------
 
@@ -194,7 +196,7 @@ class Connection:
         """Say that there is nothing to say, where the dialect has a word for it."""
         beat = self.dialect.notice(Notice("heartbeat", ()))
         if beat is not None:
-            self._write(beat)
+            self.write(beat)
             self._sent_before = self.sent
 
     def _too_slow(self) -> None:

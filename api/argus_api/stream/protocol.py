@@ -1,16 +1,15 @@
 """uvicorn's WebSocket protocol with what thousands of listeners need.
 
-An update goes to many, so its bytes are made once and written as they are; a listener that takes
-nothing is noticed and let go; floods of pings, messages and broken frames cost neither memory nor a
-traceback, nor much time of the others. Compression is off: it would need its own bytes and a third
-of a megabyte for each connection.
+An update goes to many, so its bytes are made once and written as they are, past the protocol; a
+listener that takes nothing is noticed and let go; floods of pings, messages and broken frames cost
+neither memory nor a traceback, nor much time of the others. Compression is off: it would need its
+own bytes and a third of a megabyte for each connection.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from functools import lru_cache
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -19,10 +18,11 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.frames import Frame
 
 from argus_api.stream.codes import ABUSES, NOT_UTF8, SLOW, TOO_MANY
+from argus_api.stream.outlet import Outlet
 from argus_api.stream.pace import Pace
 
 WIRE = "argus.wire"
-"""The key of an ASGI scope's extensions under which a connection's wire stands."""
+"""The key of an ASGI scope's extensions under which a connection's outlet stands."""
 PINGS = 300
 """Pings a minute that one connection is answered."""
 LAST_BYTES = 5.0
@@ -44,36 +44,32 @@ FORGETTING = 0.05
 
 
 class StreamProtocol(WebSocketsSansIOProtocol):
-    """One connection; its scope's extension ``argus.wire`` is the connection itself."""
+    """One connection; its scope's extension ``argus.wire`` is its :class:`Outlet`."""
 
-    full: bool
-    """True while the other side takes less than is written."""
-    drained: Callable[[], object] | None = None
-    """Called when it keeps up again after it did not."""
-    farewell: Callable[[], object] | None = None
-    """Called before the server closes the connection because it ends itself."""
-    ended: int | None = None
-    """The code with which this side has closed the connection; None if it has not."""
     _pings = 0
     _minute = 0.0
     _deaf = False
     """True once nothing that the other side sends is looked at any more."""
-    _over: bool
+    _over = False
     """True once the other side has closed, or the server itself ends."""
     _later: asyncio.TimerHandle | None = None
     """When it is read on."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        # In the instance: to find them in the class takes longer, and they are read for each frame.
-        self.full = self._over = False
+        self.outlet = Outlet(self._end)
         self._pace = Pace(self.loop.time)
         self._unread = bytearray()
         """What has come and waits until what came before it is answered."""
 
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin with a connection."""
+        self.outlet.transport = transport
+        super().connection_made(transport)
+
     async def run_asgi(self) -> None:
-        """Hand the connection to the application, which finds the wire in its scope."""
-        extensions: dict[str, Any] = {**self.scope.get("extensions", {}), WIRE: self}
+        """Hand the connection to the application, which finds the outlet in its scope."""
+        extensions: dict[str, Any] = {**self.scope.get("extensions", {}), WIRE: self.outlet}
         self.scope["extensions"] = extensions
         await super().run_asgi()
 
@@ -82,6 +78,7 @@ class StreamProtocol(WebSocketsSansIOProtocol):
         await super().send(message)
         if self.initial_response is not None and self.close_sent:
             self.handshake_complete = True  # else uvicorn's log takes a refusal for a fault
+        self._judge()
 
     async def receive(self) -> ASGIReceiveEvent:
         """The next message, the ASGI way; more are read once the application has taken all."""
@@ -90,28 +87,20 @@ class StreamProtocol(WebSocketsSansIOProtocol):
             self._read()
         return message
 
-    # -- what the application does ----------------------------------------------------------------
+    # -- what goes out ----------------------------------------------------------------------------
 
     @property
-    def open(self) -> bool:
-        """True while messages can be sent."""
+    def _open(self) -> bool:
         ended = self._over or self.close_sent or self.disconnected
         return self.handshake_complete and not ended
 
-    @property
-    def unsent(self) -> int:
-        """Bytes that were written and that the kernel has not taken yet."""
-        return self.transport.get_write_buffer_size()
+    def _judge(self) -> None:
+        """Let the outlet be open or not, after anything that may have changed it."""
+        self.outlet.open = self._open
 
-    def write(self, payload: bytes, *, binary: bool) -> None:
-        """Send one message at once, or leave it with the kernel's queue if that is full."""
-        # As `open` says, but without a call: this is done for every frame to every listener.
-        if self.handshake_complete and not (self._over or self.close_sent or self.disconnected):
-            self.transport.write(_header(len(payload), binary) + payload)
-
-    def end(self, code: int, reason: str) -> None:
-        """Close with a code; whoever does not take it within seconds is cut off."""
-        if self.open:
+    def _end(self, code: int, reason: str) -> None:
+        """Close with a code, if it is open."""
+        if self._open:
             self.conn.send_close(code, reason)
             self._leave(code, reason)
 
@@ -119,7 +108,8 @@ class StreamProtocol(WebSocketsSansIOProtocol):
         """Send the close frame; the other side has some time to take it and to say goodbye."""
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = True
-        self.ended = code
+        self._judge()
+        self.outlet.ended = code
         self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
         if code in ABUSES:
             self._turn_deaf()
@@ -131,30 +121,34 @@ class StreamProtocol(WebSocketsSansIOProtocol):
 
     def pause_writing(self) -> None:
         """Note that the other side does not keep up."""
-        self.full = True
+        self.outlet.full = True
         super().pause_writing()
 
     def resume_writing(self) -> None:
         """Note that it does again."""
-        self.full = False
+        self.outlet.full = False
         super().resume_writing()
-        if self.drained is not None and self.open:
-            self.drained()
+        drained = self.outlet.drained
+        if drained is not None and self._open:
+            drained()
 
     def shutdown(self) -> None:
         """Take leave, then close."""
-        if self.farewell is not None and self.open:
-            self.farewell()
+        farewell = self.outlet.farewell
+        if farewell is not None and self._open:
+            farewell()
         super().shutdown()
         self._over = True
+        self._judge()
         self._cut_after(LAST_BYTES)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget what is not needed any more."""
         self._read_later(None)
         self._unread.clear()
-        self.drained = self.farewell = None
+        self.outlet.drained = self.outlet.farewell = None
         super().connection_lost(exc)
+        self._judge()
 
     # -- how it is read ---------------------------------------------------------------------------
 
@@ -179,6 +173,7 @@ class StreamProtocol(WebSocketsSansIOProtocol):
             del self._unread[:SLICE]
             self._pace.spend(len(piece) * BYTE)
             super().data_received(piece)
+            self._judge()
             if self.conn.handshake_exc is not None and not self.handshake_initiated:
                 self._turn_away()
         if self._unread:
@@ -224,7 +219,7 @@ class StreamProtocol(WebSocketsSansIOProtocol):
         """Answer a ping, unless there are too many or nobody reads the answers."""
         output = self.conn.data_to_send()
         self._count_ping()
-        if self.open and not self.full:
+        if self._open and not self.outlet.full:
             self.transport.write(b"".join(output))
 
     def handle_pong(self, event: Frame) -> None:
@@ -239,7 +234,7 @@ class StreamProtocol(WebSocketsSansIOProtocol):
             self._minute, self._pings = now, 0
         self._pings += 1
         if self._pings > PINGS:
-            self.end(TOO_MANY, "too many pings")
+            self._end(TOO_MANY, "too many pings")
 
     def handle_close(self, event: Frame) -> None:
         """Note that the other side has closed; nothing may be said after the answer to that."""
@@ -253,7 +248,7 @@ class StreamProtocol(WebSocketsSansIOProtocol):
             super().handle_cont(event)
         if len(self.frames) > FRAGMENTS:
             self.frames = []
-            self.end(TOO_MANY, "too many fragments")
+            self._end(TOO_MANY, "too many fragments")
 
     def send_receive_event_to_app(self) -> None:
         """Pass a message on; a text that is no UTF-8 ends the connection without a traceback."""
@@ -265,7 +260,7 @@ class StreamProtocol(WebSocketsSansIOProtocol):
                 data.decode()
             except UnicodeDecodeError:
                 self.frames = []
-                self.end(NOT_UTF8, "the text is not UTF-8")
+                self._end(NOT_UTF8, "the text is not UTF-8")
                 return
         super().send_receive_event_to_app()
 
@@ -281,11 +276,12 @@ class StreamProtocol(WebSocketsSansIOProtocol):
 
     def keepalive_timeout(self) -> None:
         """End a connection whose other side does not answer pings, unless it is not listened to."""
-        if self.read_paused and self.open:
+        if self.read_paused and self._open:
             self.pong_timer = None
             self.schedule_ping()
             return
         super().keepalive_timeout()
+        self._judge()
         self._cut_after(LAST_BYTES)
 
     def _cut_after(self, seconds: float) -> None:
@@ -298,17 +294,6 @@ class StreamProtocol(WebSocketsSansIOProtocol):
     def _cut(self) -> None:
         self.close_timer = None
         self.transport.abort()
-
-
-@lru_cache(maxsize=1 << 13)
-def _header(size: int, binary: bool) -> bytes:  # noqa: FBT001 - a keyword would double its cost
-    """What stands before a whole unfragmented message of a server (RFC 6455, section 5.2)."""
-    opcode = b"\x82" if binary else b"\x81"
-    if size < 126:  # noqa: PLR2004 - as the RFC has it
-        return opcode + size.to_bytes(1, "big")
-    if size < 1 << 16:
-        return opcode + b"\x7e" + size.to_bytes(2, "big")
-    return opcode + b"\x7f" + size.to_bytes(8, "big")
 
 
 SERVER: Mapping[str, Any] = MappingProxyType(

@@ -74,7 +74,7 @@ class Listener:
 class Hall:
     def __init__(self, loop):
         self.loop = loop
-        self.rounds = Rounds(loop, self.take)
+        self.rounds = Rounds(loop, self.take, lambda: None)
         self.fails = set()
 
     def take(self, lane):
@@ -218,7 +218,7 @@ def test_whoever_ends_it_all_amid_a_round_does_no_harm(hall, loop):
 async def test_it_runs_on_a_real_loop(monkeypatch):
     monkeypatch.setattr(rounds_module, "ROUND", 0.001)
     sent = asyncio.Event()
-    rounds = Rounds(asyncio.get_running_loop(), lambda _lane: sent.set())
+    rounds = Rounds(asyncio.get_running_loop(), lambda _lane: sent.set(), lambda: None)
     one = Listener(rounds)
     one.say(1)
     await asyncio.wait_for(sent.wait(), 5)

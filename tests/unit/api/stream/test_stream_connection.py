@@ -8,6 +8,7 @@ from support.clock import TestClock
 
 from argus_api.stream.connection import Connection
 from argus_api.stream.modern import Modern
+from argus_api.stream.outgoing import Outgoing
 from argus_api.stream.wire import AsgiWire
 from argus_core import Quote, Symbol
 from argus_core.stream_table import StreamTable
@@ -44,7 +45,8 @@ class Stage:
         self.wire = Wire()
         self.now = 100.0
         self.dialect = Modern("argus.v2", "e1", frozenset(), lambda: "now")
-        self.rounds = Rounds(asyncio.get_running_loop(), lambda lane: lane.listener.take(lane))
+        self.outgoing = Outgoing()
+        self.rounds = Rounds(asyncio.get_running_loop(), self.outgoing.take, self.outgoing.send)
         since = TestClock().now()
         self.connection = Connection(
             self.wire, self.dialect, self.rounds, StreamTable(**table), client="", since=since
@@ -67,7 +69,8 @@ class Stage:
 
     def turn(self):
         """What the next round does."""
-        self.connection.take(self.lane)
+        self.outgoing.take(self.lane)
+        self.outgoing.send()
 
     @property
     def numbers(self):

@@ -178,7 +178,7 @@ async def test_a_flood_of_pings_is_answered_at_its_pace_and_then_ended(line):
     assert line.code is None
     line.loop.pass_by((protocol.PINGS - AT_ONCE) / A_SECOND)
     assert line.code == 4009
-    assert line.protocol.ended == 4009
+    assert line.protocol.outlet.ended == 4009
 
 
 async def test_a_flood_of_pongs_too(line):
@@ -232,7 +232,7 @@ async def test_as_many_fragments_as_are_allowed_are_a_message(line):
 async def test_of_a_frame_that_is_too_large_only_the_head_is_read(line):
     line.come(Frame(Opcode.TEXT, b" " * (1 << 20)).serialize(mask=True)[:20])
     assert line.code == 1009
-    assert line.protocol.ended == 1009
+    assert line.protocol.outlet.ended == 1009
 
 
 # -- after the end ------------------------------------------------------------------------------
@@ -254,7 +254,7 @@ async def test_nothing_that_comes_after_a_flood_is_kept_or_read(line, monkeypatc
 
 
 async def test_what_comes_after_a_polite_end_is_read_at_its_pace_and_dropped(line):
-    line.protocol.end(4001, "the key is not valid any more")
+    line.protocol.outlet.end(4001, "the key is not valid any more")
     line.send(*frames(Opcode.TEXT, MANY, b"{}"))
     assert not line.transport.reading
     assert [one["type"] for one in await line.heard()] == ["websocket.disconnect"]
@@ -264,7 +264,7 @@ async def test_what_comes_after_a_polite_end_is_read_at_its_pace_and_dropped(lin
 
 async def test_a_client_that_says_goodbye_is_not_waited_for(line):
     line.send(Frame(Opcode.TEXT, b"{}"))
-    line.protocol.end(4001, "no key came")
+    line.protocol.outlet.end(4001, "no key came")
     line.loop.pass_by()
     assert line.code == 4001
     line.come(b"".join(line.client.data_to_send()))
@@ -277,7 +277,7 @@ async def test_a_client_that_says_goodbye_is_not_waited_for(line):
     ("code", "seconds"), [(4001, protocol.LAST_BYTES), (4008, protocol.PATIENT)]
 )
 async def test_one_that_does_not_is_cut_off(line, code, seconds):
-    line.protocol.end(code, "a reason")
+    line.protocol.outlet.end(code, "a reason")
     line.loop.pass_by(seconds - 0.1)
     assert not line.transport.is_closing()
     assert line.code == code  # whoever reads by now
@@ -286,7 +286,7 @@ async def test_one_that_does_not_is_cut_off(line, code, seconds):
 
 
 async def test_a_server_that_ends_waits_less(line):
-    line.protocol.end(4008, "this client reads too slowly")
+    line.protocol.outlet.end(4008, "this client reads too slowly")
     line.protocol.shutdown()
     assert line.transport.closed
     line.loop.pass_by(protocol.LAST_BYTES)
@@ -294,12 +294,12 @@ async def test_a_server_that_ends_waits_less(line):
 
 
 async def test_the_first_end_counts(line):
-    line.protocol.end(4001, "the key is not valid any more")
+    line.protocol.outlet.end(4001, "the key is not valid any more")
     line.send(*frames(Opcode.PING, 50))
     line.come(b"\xff" * 100)
     line.loop.pass_by(1.0)
     assert line.protocol._deaf
-    assert line.protocol.ended == 4001
+    assert line.protocol.outlet.ended == 4001
     assert line.code == 4001
 
 
@@ -308,7 +308,7 @@ async def test_what_breaks_the_protocol_before_the_handshake_is_answered_is_cut_
     await line.protocol.receive()
     line.come(b"\xff" * 100)
     assert line.transport.aborted
-    assert line.protocol.ended is None
+    assert line.protocol.outlet.ended is None
 
 
 @pytest.mark.parametrize(
