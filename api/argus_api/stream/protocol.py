@@ -9,6 +9,7 @@ own bytes and a third of a megabyte for each connection.
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -23,6 +24,8 @@ from argus_api.stream.pace import Pace
 
 WIRE = "argus.wire"
 """The key of an ASGI scope's extensions under which a connection's outlet stands."""
+ASKING = 45.0
+"""Seconds from one ping of ours to the next: proxies in between wait for a minute, as a rule."""
 PINGS = 300
 """Pings a minute that one connection is answered."""
 LAST_BYTES = 5.0
@@ -274,6 +277,15 @@ class StreamProtocol(WebSocketsSansIOProtocol):
         else:
             self._leave(told.code, told.reason)
 
+    def start_keepalive(self) -> None:
+        """Ask from time to time whether the other side is there; not all connections at once.
+
+        Those of one moment, after a restart for one, would else be asked at one moment for ever.
+        """
+        if self.ping_interval:
+            first = random.uniform(0.0, self.ping_interval)
+            self.ping_timer = self.loop.call_later(first, self.send_keepalive_ping)
+
     def keepalive_timeout(self) -> None:
         """End a connection whose other side does not answer pings, unless it is not listened to."""
         if self.read_paused and self._open:
@@ -297,6 +309,11 @@ class StreamProtocol(WebSocketsSansIOProtocol):
 
 
 SERVER: Mapping[str, Any] = MappingProxyType(
-    {"ws": StreamProtocol, "ws_max_size": LARGEST, "ws_per_message_deflate": False}
+    {
+        "ws": StreamProtocol,
+        "ws_max_size": LARGEST,
+        "ws_per_message_deflate": False,
+        "ws_ping_interval": ASKING,
+    }
 )
 """What uvicorn's configuration says about WebSockets wherever Argus is served."""

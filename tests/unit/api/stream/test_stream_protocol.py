@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from itertools import pairwise
 
 import pytest
 import uvicorn
@@ -186,6 +187,17 @@ async def test_a_flood_of_pongs_too(line):
     assert line.code is None
     line.loop.pass_by(protocol.PINGS / A_SECOND)
     assert line.code == 4009
+
+
+async def test_those_who_come_together_are_not_asked_together_whether_they_are_there(line):
+    line.protocol.ping_interval = 20.0
+    begins = len(line.loop.timers)
+    for _ in range(200):
+        line.protocol.start_keepalive()
+    delays = sorted(timer.at - line.loop.now for timer in line.loop.timers[begins:])
+    assert 0 <= delays[0] < 2
+    assert 18 < delays[-1] <= 20
+    assert max(later - one for one, later in pairwise(delays)) < 2
 
 
 async def test_pings_at_a_sensible_pace_are_all_answered(line):
