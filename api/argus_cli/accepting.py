@@ -42,6 +42,7 @@ class Acceptor:
         self._later: asyncio.TimerHandle | None = None
         self._greeted = set[asyncio.Task[None]]()
         self._closed = False
+        self._tcp = listener.family in (socket.AF_INET, socket.AF_INET6)
         listener.setblocking(False)
         listener.listen(backlog)
         self._loop.add_reader(listener.fileno(), self._accept)
@@ -68,8 +69,8 @@ class Acceptor:
                 self._pause(error)
                 return
             peer.setblocking(False)
-            # uvloop leaves this to whoever made the socket; with Nagle an answer waits for 40 ms.
-            if peer.family != getattr(socket, "AF_UNIX", None):
+            # asyncio does so only if it knows the protocol; with Nagle an answer waits for 40 ms.
+            if self._tcp:
                 peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             task = self._loop.create_task(self._greet(peer))
             self._greeted.add(task)

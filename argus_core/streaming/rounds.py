@@ -39,6 +39,11 @@ class Rounds:
         self._pauses: dict[Lane, asyncio.TimerHandle] = {}
         self._closed = False
 
+    @property
+    def busy(self) -> bool:
+        """True while lanes wait to be emptied."""
+        return bool(self._marked)
+
     def mark(self, lane: Lane) -> None:
         """Let a lane be emptied in the next round."""
         if self._closed:

@@ -56,7 +56,7 @@ class Audience:
         """Messages to connections that are gone."""
         self.accepted = 0
         self.refused = 0
-        self.talkers = Talkers(time.monotonic)
+        self.talkers = Talkers(time.monotonic, self.busy)
         self.offenders = Offenders(lambda: self.streaming.table.max_abuses, gateway.clock.monotonic)
         self.began = time.monotonic()
         self.dialects: Mapping[str, Dialect] = self._dialects()
@@ -79,6 +79,10 @@ class Audience:
                 asyncio.get_running_loop(), self._outgoing.take, self._outgoing.send
             )
         return self._rounds
+
+    def busy(self) -> bool:
+        """True while updates wait to be sent."""
+        return self._rounds is not None and self._rounds.busy
 
     @property
     def fanout(self) -> Fanout | None:

@@ -14,7 +14,7 @@ from functools import lru_cache
 class Outlet:
     """Takes messages and hands them to the kernel at once, without waiting."""
 
-    __slots__ = ("_close", "drained", "ended", "farewell", "full", "open", "transport")
+    __slots__ = ("_close", "busy", "drained", "ended", "farewell", "full", "open", "transport")
 
     def __init__(self, close: Callable[[int, str], object]) -> None:
         self.open = False
@@ -27,6 +27,8 @@ class Outlet:
         """Called when the other side keeps up again after it did not."""
         self.farewell: Callable[[], object] | None = None
         """Called before the server closes the connection because it ends itself."""
+        self.busy: Callable[[], bool] = bool
+        """Says whether updates wait to be sent, to anybody: they go before what floods bring."""
         self.ended: int | None = None
         """The code with which this side has closed the connection; None if it has not."""
         self._close = close

@@ -19,6 +19,10 @@ TOGETHER = 200.0
 """What all clients that have said much may say a second, however many they are."""
 TOGETHER_AT_ONCE = 20.0
 """What they may say at once."""
+YIELD = 0.005
+"""Seconds from one look whether there is something better to do to the next."""
+YIELDS = 20
+"""Looks after which whoever has said much is listened to all the same."""
 _PAUSED = 0.95
 """The part that must be left again before it counts as a pause."""
 _ENOUGH = 0.999
@@ -75,16 +79,24 @@ class Pace:
 
 
 class Talkers:
-    """The queue of all clients that have said much: together they get what a few may say alone."""
+    """The queue of all clients that have said much: together they get what a few may say alone.
 
-    def __init__(self, now: Callable[[], float]) -> None:
+    ``busy`` says whether there is something better to do just now than to listen to them.
+    """
+
+    def __init__(self, now: Callable[[], float], busy: Callable[[], bool]) -> None:
         self._pace = Pace(now, TOGETHER_AT_ONCE, TOGETHER)
         self._first = asyncio.Lock()
+        self._busy = busy
 
     async def turn(self) -> None:
         """Return when whoever calls is listened to; all others have their turns before his next."""
         async with self._first:
             await asyncio.sleep(self._pace.rest())
+            for _ in range(YIELDS):
+                if not self._busy():
+                    break
+                await asyncio.sleep(YIELD)
 
     def spend(self, units: float) -> None:
         """Note what one of them has said."""

@@ -20,7 +20,7 @@ from websockets.frames import Frame
 
 from argus_api.stream.codes import ABUSES, NOT_UTF8, SLOW, TOO_MANY
 from argus_api.stream.outlet import Outlet
-from argus_api.stream.pace import Pace
+from argus_api.stream.pace import YIELD, YIELDS, Pace
 
 WIRE = "argus.wire"
 """The key of an ASGI scope's extensions under which a connection's outlet stands."""
@@ -61,6 +61,7 @@ class StreamProtocol(WebSocketsSansIOProtocol):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.outlet = Outlet(self._end)
+        self._yields = 0
         self._pace = Pace(self.loop.time)
         self._unread = bytearray()
         """What has come and waits until what came before it is answered."""
@@ -168,7 +169,7 @@ class StreamProtocol(WebSocketsSansIOProtocol):
         """Read piece by piece, as long as everything is answered and the pace allows it."""
         self._read_later(None)
         while self._unread and not self._deaf and (self.close_sent or self.queue.empty()):
-            rest = self._pace.rest()
+            rest = self._pace.rest() or self._yielded()
             if rest:
                 self._read_later(rest)
                 break
@@ -183,6 +184,14 @@ class StreamProtocol(WebSocketsSansIOProtocol):
             self._hold()
         elif self.close_sent or self.queue.empty():
             self._go_on()
+
+    def _yielded(self) -> float:
+        """Seconds for which one that says much leaves the turn to others; 0.0 if it has it."""
+        if self._pace.much and self._yields < YIELDS and self.outlet.busy():
+            self._yields += 1
+            return YIELD
+        self._yields = 0
+        return 0.0
 
     def _turn_away(self) -> None:
         """Answer a handshake that the library cannot read; uvicorn would leave it lying."""

@@ -21,6 +21,7 @@ from argus_api.stream.audience import Audience
 from argus_api.stream.codes import ABUSES, NOT_ALLOWED
 from argus_api.stream.connection import Connection
 from argus_api.stream.offenders import KeptOut
+from argus_api.stream.outlet import Outlet
 from argus_api.stream.protocol import LAST_BYTES
 from argus_api.stream.relay import bounds
 from argus_api.stream.relay_talk import RelayTalk
@@ -131,6 +132,8 @@ class Sockets:
         connection.principal = principal
         wire.drained = connection.flush
         wire.farewell = lambda: audience.farewell(connection)
+        if isinstance(wire, Outlet):
+            wire.busy = audience.busy
         # Whoever is still to show a key has a time of his own for that: it is not judged before.
         audience.enter(connection, None if principal is None else presented)
         try:

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from starlette.types import Scope, Send
 
+from argus_api.stream.outlet import Outlet
 from argus_api.stream.protocol import WIRE
 
 
@@ -41,15 +42,6 @@ class Wire(Protocol):
 
     def end(self, code: int, reason: str) -> None:
         """Close with a code."""
-        ...
-
-
-class SocketWire(Wire, Protocol):
-    """The wire of a WebSocket."""
-
-    @property
-    def ended(self) -> int | None:
-        """The code with which this side has closed it; None if it has not."""
         ...
 
 
@@ -120,7 +112,7 @@ class AsgiWire:
                 return
 
 
-def wire_of(scope: Scope, send: Send) -> SocketWire | AsgiWire:
+def wire_of(scope: Scope, send: Send) -> Outlet | AsgiWire:
     """The connection's own wire where the server has one, else one through ``send``."""
-    own: SocketWire | None = scope.get("extensions", {}).get(WIRE)
+    own: Outlet | None = scope.get("extensions", {}).get(WIRE)
     return own if own is not None else AsgiWire(send)

@@ -14,7 +14,7 @@ from websockets.frames import Frame, Opcode
 from websockets.uri import parse_uri
 
 from argus_api.stream import SERVER, protocol
-from argus_api.stream.pace import A_SECOND, AT_ONCE
+from argus_api.stream.pace import A_SECOND, AT_ONCE, MUCH, YIELD, YIELDS
 from argus_api.stream.protocol import StreamProtocol
 
 MANY = 5000
@@ -111,7 +111,7 @@ class Line:
     def __init__(self, **headers):
         self.loop = Loop()
         self.transport = Transport()
-        config = uvicorn.Config(None, ws_ping_interval=None, log_config=None, **SERVER)
+        config = uvicorn.Config(None, log_config=None, **{**SERVER, "ws_ping_interval": None})
         config.load()
         self.protocol = StreamProtocol(config, ServerState(), {}, self.loop)
         self.protocol.connection_made(self.transport)
@@ -180,6 +180,17 @@ async def test_a_flood_of_pings_is_answered_at_its_pace_and_then_ended(line):
     line.loop.pass_by((protocol.PINGS - AT_ONCE) / A_SECOND)
     assert line.code == 4009
     assert line.protocol.outlet.ended == 4009
+
+
+async def test_a_flood_is_read_after_the_updates_that_wait_but_not_never(line):
+    line.protocol.outlet.busy = lambda: True
+    line.send(*frames(Opcode.PING, int(AT_ONCE * MUCH) + 1, b"x" * 125))
+    line.told()
+    line.send(Frame(Opcode.PING, b"and one more"))
+    line.loop.pass_by(YIELD * (YIELDS - 3))
+    assert line.told() == []
+    line.loop.pass_by(4 * YIELD)
+    assert len(line.told()) == 1
 
 
 async def test_a_flood_of_pongs_too(line):
