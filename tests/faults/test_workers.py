@@ -288,11 +288,12 @@ class TestStarting:
         ],
     )
     async def test_a_source_that_cannot_start_says_why(self, opens, error, message):
+        others = psutil.Process().children()  # of an earlier test, and on their way out
         source = worker(opens=opens)
         with pytest.raises(error, match=message):
             await source.open()
         await source.close()
-        assert psutil.Process().children() == []
+        assert set(psutil.Process().children()) <= set(others)
 
     async def test_a_plugin_that_is_broken_in_the_worker_only_stops_the_start(self, plugin):
         broken = (
