@@ -17,14 +17,16 @@ log = logging.getLogger("argus.server")
 AT_ONCE = 100
 """Connections that are taken in one turn of the loop."""
 BREATH = 1.0
-"""Seconds without a try after one for which there were no descriptors."""
-_SPENT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+"""Seconds without a try after one that failed, for want of descriptors for one."""
+_GONE = frozenset({errno.ECONNABORTED, errno.EPROTO, errno.ECONNRESET})
+"""What is wrong with one connection only: whoever made it has left."""
 
 
 class Acceptor:
     """Takes the connections of one listening socket, each with a protocol that ``make`` makes.
 
-    Needs a loop with ``add_reader``, which on Windows is none that can serve.
+    Needs a loop with ``add_reader``, which on Windows is none that can serve. The socket is its
+    owner's, who closes it after :meth:`close`.
     """
 
     def __init__(
@@ -45,39 +47,40 @@ class Acceptor:
         self._tcp = listener.family in (socket.AF_INET, socket.AF_INET6)
         listener.setblocking(False)
         listener.listen(backlog)
-        self._loop.add_reader(listener.fileno(), self._accept)
+        self._number = listener.fileno()
+        self._loop.add_reader(self._number, self._accept)
 
     def close(self) -> None:
-        """Take no more. The socket stays open, and is its owner's to close."""
+        """Take no more; the socket stays open."""
         if self._closed:
             return
         self._closed = True
         if self._later is not None:
             self._later.cancel()
         else:
-            self._loop.remove_reader(self._listener.fileno())
+            self._loop.remove_reader(self._number)
 
     def _accept(self) -> None:
         for _ in range(self._at_once):
             try:
                 peer, _ = self._listener.accept()
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                return  # none is left, another process was quicker, or it is gone already
+            except (BlockingIOError, InterruptedError):
+                return  # none is left, or another process was quicker
             except OSError as error:
-                if error.errno not in _SPENT:
-                    raise
+                if error.errno in _GONE:
+                    continue
                 self._pause(error)
                 return
-            peer.setblocking(False)
-            # asyncio does so only if it knows the protocol; with Nagle an answer waits for 40 ms.
-            if self._tcp:
-                peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             task = self._loop.create_task(self._greet(peer))
             self._greeted.add(task)
             task.add_done_callback(self._greeted.discard)
 
     async def _greet(self, peer: socket.socket) -> None:
         try:
+            peer.setblocking(False)
+            # asyncio does so only if it knows the protocol; with Nagle an answer waits for 40 ms.
+            if self._tcp:
+                peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             await self._loop.connect_accepted_socket(self._make, peer)
         except OSError as error:  # it left before anything was said
             log.debug("a connection was gone before it was served: %s", error)
@@ -86,9 +89,9 @@ class Acceptor:
     def _pause(self, error: OSError) -> None:
         """Let them wait: to try again at once would keep the loop from everybody else."""
         log.error("no connection can be taken just now: %s", error.strerror)
-        self._loop.remove_reader(self._listener.fileno())
+        self._loop.remove_reader(self._number)
         self._later = self._loop.call_later(BREATH, self._resume)
 
     def _resume(self) -> None:
         self._later = None
-        self._loop.add_reader(self._listener.fileno(), self._accept)
+        self._loop.add_reader(self._number, self._accept)

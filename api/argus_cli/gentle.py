@@ -8,7 +8,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import uvicorn
@@ -158,7 +158,8 @@ class GentleServer(uvicorn.Server):
     async def _welcome(self, peers: list[socket.socket]) -> None:
         """Return when these connections, and those accepted just before, are known as such."""
         for peer in peers:
-            await asyncio.get_running_loop().connect_accepted_socket(self._protocol, peer)
+            with suppress(OSError):  # it has left meanwhile
+                await asyncio.get_running_loop().connect_accepted_socket(self._protocol, peer)
         for _ in range(_TURNS):
             await asyncio.sleep(0)
 

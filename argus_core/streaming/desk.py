@@ -238,10 +238,9 @@ class Streaming:
         return last is None or quote_of(value).price != last.value.price
 
     def with_book(self, line: Line) -> bool:
-        """True if somebody listens to the line's book."""
+        """True if somebody listens to the line's book, or may come back to what is kept of it."""
         topics, symbol = self.hub.topics, line.symbol
-        depth, fed = topics.get((DEPTH, symbol)), topics.get((FEED, symbol))
-        return bool((depth is not None and depth.lanes) or (fed is not None and fed.lanes))
+        return (DEPTH, symbol) in topics or (FEED, symbol) in topics
 
     def _left_out(self, symbol: Symbol, value: Depth | Quote) -> None:
         """Tell that trades which came with an old value are not said."""

@@ -48,7 +48,7 @@ class Taker(Protocol):
         ...
 
     def with_book(self, line: Line) -> bool:
-        """True if somebody listens to the line's book."""
+        """True if somebody listens to the line's book, or may come back to it."""
         ...
 
     def switched(self, lines: Sequence[Line], reason: str) -> None:

@@ -83,8 +83,9 @@ class PushReader:
             return self._quote(value, _TOLD)
         if not book and value.trades is None and _in_order(value):
             rule = known or self._rule(value.symbol)
-            if rule.volume is not None:
-                return self._quote(value.quote, rule)
+            found = None if rule.volume is None else self._quote(value.quote, rule)
+            if found is not None:  # else its book may say something all the same
+                return found
         depth = read_depth(value, f"{self.source.name} pushed a book")
         rule = known or self._rule(depth.symbol)
         if rule.volume is None:  # nobody states the unit: what it is follows from the prices
@@ -116,7 +117,10 @@ def _in_order(depth: Depth) -> bool:
     bids, asks = depth.bids, depth.asks
     if type(depth.quote) is not Quote or type(bids) is not tuple or type(asks) is not tuple:
         return False
-    return not bids or not asks or bool(bids[0].price < asks[0].price)
+    if not bids or not asks:
+        return True
+    bid, ask = bids[0].price, asks[0].price
+    return type(bid) is float and type(ask) is float and bid < ask
 
 
 def instant_of(item: Depth | RelayedPush, at: datetime) -> datetime:

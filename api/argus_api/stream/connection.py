@@ -130,7 +130,7 @@ class Connection:
     def taken(self, lane: Lane) -> Iterable[bytes]:
         """The messages of what waits in a lane, to be written before anything else.
 
-        None where the wire is full: then it goes on waiting, and changing.
+        There are none where the wire is full: then it goes on waiting, and changing.
         """
         if self.wire.full or self._urgent:
             self._held[lane] = None

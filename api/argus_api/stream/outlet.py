@@ -12,7 +12,7 @@ from functools import lru_cache
 
 
 class Outlet:
-    """Takes messages and hands them to the kernel at once, without waiting."""
+    """Takes messages and hands them on without waiting."""
 
     __slots__ = ("_close", "busy", "drained", "ended", "farewell", "full", "open", "transport")
 
@@ -39,7 +39,7 @@ class Outlet:
         return self.transport.get_write_buffer_size()
 
     def write(self, payload: bytes, *, binary: bool) -> None:
-        """Send one message at once, or leave it with the kernel's queue if that is full."""
+        """Send one message, or leave it with the transport if the kernel takes no more."""
         if self.open:
             self.transport.write(header(len(payload), binary) + payload)
 

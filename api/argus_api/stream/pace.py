@@ -87,16 +87,26 @@ class Talkers:
     def __init__(self, now: Callable[[], float], busy: Callable[[], bool]) -> None:
         self._pace = Pace(now, TOGETHER_AT_ONCE, TOGETHER)
         self._first = asyncio.Lock()
+        self._now = now
         self._busy = busy
+        self._due = 0.0
+        """Until when nobody gives way any more: they have waited for long enough."""
 
     async def turn(self) -> None:
         """Return when whoever calls is listened to; all others have their turns before his next."""
         async with self._first:
             await asyncio.sleep(self._pace.rest())
-            for _ in range(YIELDS):
-                if not self._busy():
-                    break
-                await asyncio.sleep(YIELD)
+            await self._give_way()
+
+    async def _give_way(self) -> None:
+        """Return when there is nothing better to do; for half of the time at most."""
+        began = self._now()
+        ends = began + YIELD * YIELDS
+        while self._due <= began and self._busy():
+            if self._now() >= ends:
+                self._due = self._now() + (self._now() - began)
+                return
+            await asyncio.sleep(YIELD)
 
     def spend(self, units: float) -> None:
         """Note what one of them has said."""

@@ -17,6 +17,7 @@ from typing import Any
 from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
+from websockets.protocol import State
 
 from argus_api.stream.codes import ABUSES, NOT_UTF8, SLOW, TOO_MANY
 from argus_api.stream.outlet import Outlet
@@ -32,6 +33,8 @@ LAST_BYTES = 5.0
 """Seconds that a connection which is told to end has to take what was written before."""
 PATIENT = 15.0
 """The same for a client that was too slow: if it reads again by then, it learns why it ended."""
+HIGH, LOW = 64 * 1024, 16 * 1024
+"""Bytes that wait unsent from which on, and down to which, the other side does not keep up."""
 LARGEST = 64 * 1024
 """Bytes of one message that a client may send."""
 FRAGMENTS = 1024
@@ -69,6 +72,7 @@ class StreamProtocol(WebSocketsSansIOProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin with a connection."""
         self.outlet.transport = transport
+        transport.set_write_buffer_limits(HIGH, LOW)  # uvloop waits until next to nothing is left
         super().connection_made(transport)
 
     async def run_asgi(self) -> None:
@@ -103,8 +107,8 @@ class StreamProtocol(WebSocketsSansIOProtocol):
         self.outlet.open = self._open
 
     def _end(self, code: int, reason: str) -> None:
-        """Close with a code, if it is open."""
-        if self._open:
+        """Close with a code, if it is open; the other side may have closed in this very slice."""
+        if self._open and self.conn.state is State.OPEN:
             self.conn.send_close(code, reason)
             self._leave(code, reason)
 
@@ -141,7 +145,11 @@ class StreamProtocol(WebSocketsSansIOProtocol):
         farewell = self.outlet.farewell
         if farewell is not None and self._open:
             farewell()
-        super().shutdown()
+        if self.handshake_complete and self.conn.state is not State.OPEN:
+            self.stop_keepalive()  # it has been told, or has said so itself
+            self.transport.close()
+        else:
+            super().shutdown()
         self._over = True
         self._judge()
         self._cut_after(LAST_BYTES)
@@ -176,8 +184,13 @@ class StreamProtocol(WebSocketsSansIOProtocol):
             piece = bytes(self._unread[:SLICE])
             del self._unread[:SLICE]
             self._pace.spend(len(piece) * BYTE)
-            super().data_received(piece)
-            self._judge()
+            try:
+                super().data_received(piece)
+            except Exception:
+                self.transport.abort()  # else it would be neither read nor ended
+                raise
+            finally:
+                self._judge()
             if self.conn.handshake_exc is not None and not self.handshake_initiated:
                 self._turn_away()
         if self._unread:

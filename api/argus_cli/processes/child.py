@@ -87,6 +87,8 @@ def _run(part: Part, start: Start, line: Line) -> None:
         access_log=start.access_log,
         timeout_keep_alive=5 if start.role != AGENT else 75,
         **SERVER,
+        # Edges share their socket: each takes one connection a turn, so that they share these too.
+        backlog=1 if sys.platform == "win32" and start.role != AGENT else 2048,
         # On Windows a shared socket cannot be in two completion ports; uvicorn's way to ask for a
         # loop without them is to speak of several workers.
         workers=1 if start.role == AGENT else 2,
@@ -101,7 +103,6 @@ def _run(part: Part, start: Start, line: Line) -> None:
         # The agent is told last, when nobody can ask it any more.
         drain_wait=0.0 if start.role == AGENT else table.drain_wait,
         drain_seconds=table.drain_seconds,
-        # Edges share their socket.
         at_once=AT_ONCE if start.role == AGENT else 1,
     )
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:

@@ -17,8 +17,8 @@ BACKLOG = 2048
 class Shared(socket.socket):
     """A listening socket whose queue stays long, whatever its user asks for.
 
-    The number that is asked for is also how many connections a server accepts in one turn: one, so
-    that edges which share a socket share the connections too.
+    On Windows the number that is asked for is also how many connections a server accepts in one
+    turn: one, so that edges which share a socket share the connections too.
     """
 
     def listen(self, _backlog: int = BACKLOG, /) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import os
 import socket
 import sys
 import time
@@ -22,6 +23,25 @@ class Greeting(asyncio.Protocol):
 
     def connection_made(self, transport):
         transport.write(b"welcome")
+
+
+class Failing:
+    """A listener that fails with these errors at first."""
+
+    def __init__(self, listener, *errors):
+        self.tries = 0
+        self._listener = listener
+        self._errors = list(errors)
+
+    def __getattr__(self, name):
+        return getattr(self._listener, name)
+
+    def accept(self):
+        self.tries += 1
+        if self._errors:
+            number = self._errors.pop(0)
+            raise OSError(number, os.strerror(number))
+        return self._listener.accept()
 
 
 @pytest.fixture(params=list(LOOPS))
@@ -109,22 +129,8 @@ def test_closed_it_takes_nobody_and_leaves_the_socket(run, listener):
 def test_without_descriptors_it_rests_and_goes_on(run, listener, monkeypatch, caplog):
     monkeypatch.setattr(accepting, "BREATH", 0.1)
 
-    class Spent:
-        """A listener for which the process has no descriptors at first."""
-
-        tries = 0
-
-        def __getattr__(self, name):
-            return getattr(listener, name)
-
-        def accept(self):
-            self.tries += 1
-            if self.tries <= 2:
-                raise OSError(errno.EMFILE, "Too many open files")
-            return listener.accept()
-
     async def main():
-        spent = Spent()
+        spent = Failing(listener, errno.EMFILE, errno.EMFILE)
         acceptor = Acceptor(spent, Greeting, backlog=256)
         with contextlib.ExitStack() as stack:
             clients = callers(stack, listener, 3)
@@ -137,6 +143,19 @@ def test_without_descriptors_it_rests_and_goes_on(run, listener, monkeypatch, ca
 
     run(main)
     assert caplog.text.count("no connection can be taken just now: Too many open files") == 2
+
+
+def test_one_that_has_left_already_keeps_nobody_waiting(run, listener):
+    async def main():
+        failing = Failing(listener, errno.ECONNABORTED, errno.EPROTO)
+        acceptor = Acceptor(failing, Greeting, backlog=256)
+        with contextlib.ExitStack() as stack:
+            clients = callers(stack, listener, 3)
+            await asyncio.sleep(0.05)
+            assert welcomed(clients) == 3
+            acceptor.close()
+
+    run(main)
 
 
 def test_answers_do_not_wait_for_each_others_acknowledgement(run, listener):

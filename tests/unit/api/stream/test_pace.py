@@ -155,9 +155,10 @@ async def test_they_give_way_to_what_is_better_to_do_but_not_for_ever():
     talkers = Talkers(loop.time, busy)
     await talkers.turn()
     assert len(looks) == 3
-    await talkers.turn()
-    assert len(looks) == 3 + YIELDS
-    assert looks[-1] - looks[0] >= YIELD * YIELDS * 0.9
+    began = loop.time()
+    for _ in range(10):  # who comes next does not wait as long once more
+        await talkers.turn()
+    assert YIELD * YIELDS * 0.9 <= loop.time() - began <= YIELD * YIELDS * 1.9
 
 
 @given(st.lists(st.tuples(st.floats(0, 50), st.floats(0, 5)), max_size=60))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from uvicorn.server import ServerState
 from websockets.client import ClientProtocol
-from websockets.frames import Frame, Opcode
+from websockets.frames import Close, Frame, Opcode
 from websockets.uri import parse_uri
 
 from argus_api.stream import SERVER, protocol
@@ -88,6 +88,9 @@ class Transport:
 
     def get_write_buffer_size(self):
         return 0
+
+    def set_write_buffer_limits(self, high, low):
+        assert low < high
 
     def is_closing(self):
         return self.closed or self.aborted
@@ -209,6 +212,40 @@ async def test_those_who_come_together_are_not_asked_together_whether_they_are_t
     assert 0 <= delays[0] < 2
     assert 18 < delays[-1] <= 20
     assert max(later - one for one, later in pairwise(delays)) < 2
+
+
+CLOSE = Frame(Opcode.CLOSE, Close(1000, "").serialize())
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        frames(Opcode.TEXT, 1, b"\xff"),
+        frames(Opcode.PING, protocol.PINGS + 10),
+        [Frame(Opcode.TEXT, b"", False), *frames(Opcode.CONT, protocol.FRAGMENTS + 9, fin=False)],
+    ],
+    ids=["no UTF-8", "pings", "fragments"],
+)
+async def test_one_that_offends_and_closes_at_once_is_not_written_to_any_more(line, before):
+    line.send(*before, CLOSE)
+    line.loop.pass_by(60.0)
+    assert not line.protocol.outlet.open
+    assert line.transport.is_closing()
+    assert not line.protocol._unread
+
+
+async def test_a_server_that_ends_does_not_stumble_over_one_that_is_closing(line):
+    line.send(CLOSE)
+    line.protocol.shutdown()
+    assert line.code == 1000
+    assert line.transport.closed
+
+
+async def test_a_fault_in_reading_ends_the_connection(line, monkeypatch):
+    monkeypatch.setattr(line.protocol.conn, "receive_data", lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        line.send(Frame(Opcode.PING, b""))
+    assert line.transport.aborted
 
 
 async def test_pings_at_a_sensible_pace_are_all_answered(line):
