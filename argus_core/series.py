@@ -175,7 +175,11 @@ class Series:
     async def _ask_factors(
         self, query: HistoryQuery, ask: Ask
     ) -> Answer[pl.DataFrame] | ArgusError | None:
-        """Factors from well before the first bar up to today, or why there are none."""
+        """Factors from well before the first bar to whatever decides, or why there are none.
+
+        That is today where prices are made those of today, else the end of what is asked for:
+        what lies in the past does not wait for a source's word about today.
+        """
         symbols = tuple(s for s in query.symbols if kind_of(s) in ADJUSTABLE)
         if not symbols:
             return None
@@ -184,7 +188,12 @@ class Series:
         if query.adjust is Adjust.POST:
             start = FIRST_DATE
         base = query.adjust_base or start
-        asked = FactorsQuery(symbols=symbols, start=min(start, base), end=max(today, base))
+        latest = max(query.end, base)
+        if query.adjust is Adjust.PRE and query.adjust_base is None:
+            latest = max(latest, today)
+        asked = FactorsQuery(
+            symbols=symbols, start=min(start, base), end=min(latest, max(today, base))
+        )
         try:
             return await self._answers.fetch(asked, ask)
         except ArgusError as error:

@@ -149,22 +149,28 @@ async def _within(budget: float) -> AsyncGenerator[None]:
     """Let the body run for ``budget`` seconds, then cancel it and raise ``TimeoutError``.
 
     A timer that itself comes late says that this process is busy, not that the tier is slow: the
-    answer may lie in the socket unread. Then the budget begins anew.
+    answer may lie in the socket unread. Then the budget begins anew. For the same reason the socket
+    is looked at once more when the time is over: uvloop sees to its timers first.
     """
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(None) as limit:
-        timers: list[asyncio.TimerHandle] = []
+        timers: list[asyncio.Handle] = []
 
         def begin() -> None:
             due = loop.time() + budget
             timers[:] = [loop.call_at(due, over, due)]
 
         def over(due: float) -> None:
-            now = loop.time()
-            if now - due > _LAG:
+            if loop.time() - due > _LAG:
                 begin()
             else:
-                limit.reschedule(now)
+                timers[:] = [loop.call_soon(look)]
+
+        def look() -> None:  # the callbacks of this turn; the socket is next
+            timers[:] = [loop.call_soon(end)]
+
+        def end() -> None:
+            limit.reschedule(loop.time())
 
         begin()
         try:

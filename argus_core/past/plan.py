@@ -106,11 +106,14 @@ def sealed_to(
     ``limit`` is the last settled date when it was fetched, ``last_row`` that of the last settled
     row. A date counts as published if the answer has such a row of it or later, if days after
     ``asked`` are archived already (``followed``), or if it is long enough past: before that, a
-    silent source may only be late.
+    silent source may only be late. An answer without any row settles nothing: a source that has
+    run out of its quota, or has not loaded its tables yet, says just that, and to believe it once
+    would hide what there is for good.
     """
     start, end = asked
+    if last_row is None:
+        return start - A_DAY
     limit = min(limit, end)
-    known = fetched_at.astimezone(SHANGHAI).date() - timedelta(days=table.silent_days + 1)
-    if last_row is not None:
-        known = max(known, last_row)
+    quiet = fetched_at.astimezone(SHANGHAI).date() - timedelta(days=table.silent_days + 1)
+    known = max(quiet, last_row)
     return max(limit if followed else min(limit, known), start - A_DAY)

@@ -165,10 +165,25 @@ async def test_a_suspension_is_sealed_once_a_later_bar_or_enough_days_say_so(hom
     clock.advance(5 * 86400)
     answer = await made.past.fetch(bars("2024-03-13", "2024-03-14", B), asking(clock))
     assert list(answer.absent) == [B]
-    assert spans(made, "one", B) == [("2024-03-13", "2024-03-14")]
+    assert spans(made, "one", B) == [], "whoever has no row at all proves nothing"
+    await made.past.fetch(bars("2024-03-11", "2024-03-14", B), asking(clock))
+    assert spans(made, "one", B) == [("2024-03-11", "2024-03-14")]
     calls = len(vendor.calls)
     assert (await made.past.fetch(bars("2024-03-13", "2024-03-14", B), asking(clock))).absent
     assert len(vendor.calls) == calls
+
+
+async def test_a_source_that_once_had_nothing_hides_nothing_for_good(home, clock):
+    days = {date(2024, 3, day) for day in (4, 5, 6, 7, 8)}
+    vendor = Vendor("one", clock, suspended=days)
+    made = home(vendor)
+    await made.past.fetch(bars("2024-02-26", "2024-03-01", A), asking(clock))
+    await made.past.fetch(bars("2024-03-11", "2024-03-14", A), asking(clock))
+    assert not (await made.past.fetch(bars("2024-03-04", "2024-03-08", A), asking(clock))).data
+    vendor.suspended = frozenset()  # it had run out of its quota
+    clock.advance(3 * 86400)  # the next trading day: until then the silence is believed
+    answer = await made.past.fetch(bars("2024-03-04", "2024-03-08", A), asking(clock))
+    assert answer.data[A].height == 5
 
 
 async def test_symbols_with_the_same_plan_are_asked_for_together(home, clock):
