@@ -43,7 +43,7 @@ def warm(
     *,
     symbols: Annotated[
         str | None,
-        typer.Option(help="Only these symbols, separated by commas, instead of [warmup]'s."),
+        typer.Option(help="Only these symbols, separated by commas, instead of \\[warmup]'s."),
     ] = None,
     datasets: Annotated[
         str | None,
@@ -63,7 +63,7 @@ def warm(
     ] = None,
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
-    """Fetch what [warmup] lists and what was asked for most, at the pace that vendors allow.
+    r"""Fetch what \[warmup] lists and what was asked for most, at the pace that vendors allow.
 
     What is fresh already costs no call: run it again to go on after a break. Exit 0: all is
     there, 1: something failed, 2: no configured tier outlives the process.

@@ -25,7 +25,9 @@ ROOM = 2
 """How many times what is used a size may be."""
 FAR = 4
 """How many times what is used a size must be before it shrinks."""
-SMALLEST = 100
+SMALLEST = 10_000
+"""Entries below which no size is lowered: ten of the largest requests. A bound that nothing meets
+frees nothing when it is lowered, and a quiet hour says little about the next one."""
 _TRIED = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.25, 1.5, 1.75, 2.0)
 """The ttls that are tried, as parts of the configured one: half of it to double."""
 

@@ -18,6 +18,7 @@ from argus_api.terms import gateway_of
 from argus_api.v1 import cache_words as words
 from argus_api.v1.cache_schemas import CacheBody, CacheConfigBody, ClearedBody, OptimizedBody
 from argus_api.wire import count, instant
+from argus_core import BadParameter
 from argus_core.caching.figures import CacheType
 
 router = APIRouter(prefix="/api/v1/cache", tags=["cache"], dependencies=[Depends(operates)])
@@ -104,6 +105,7 @@ async def clear(request: Request) -> Response:
     level, or every level, cannot be cleared.
     """
     asked = _CLEAR.read(request.query_params.multi_items())
+    await _without_body(request)
     cache_type = cast("CacheType", asked[CACHE_TYPE])
     gone = await gateway_of(request).cache.clear(cache_type, asked[LEVEL])
     body = {
@@ -114,6 +116,12 @@ async def clear(request: Request) -> Response:
         "levels": gone.levels,
     }
     return _answered(request, body)
+
+
+async def _without_body(request: Request) -> None:
+    """Raise :class:`BadParameter` for a body: what it narrows down would be done to everything."""
+    if await request.body():
+        raise BadParameter("this takes no body; what it takes stands in the query")
 
 
 @router.post(
@@ -128,6 +136,7 @@ async def optimize(request: Request) -> Response:
     The effect is estimated: the questions are replayed under the old and the new rules.
     """
     _NONE.read(request.query_params.multi_items())
+    await _without_body(request)
     done = await gateway_of(request).cache.optimise()
     body = {
         "message": words.optimised(done),

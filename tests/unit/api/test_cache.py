@@ -225,6 +225,15 @@ class TestClear:
         answer = await api.v1("instrument_detail", symbols="000001.SZ")
         assert "hit" in answer.headers["Cache-Status"]
 
+    @pytest.mark.parametrize(("method", "name"), [("DELETE", "clear"), ("POST", "optimize")])
+    async def test_what_stands_in_a_body_is_not_done_to_everything(self, api, method, name):
+        await quotes(api, "000001.SZ")
+        told = {"cache_type": "market_data"}
+        answer = await api.client.request(method, f"{CACHE}/{name}", json=told)
+        assert answer.status_code == 400
+        assert "no body" in answer.json()["error"]["message"]
+        assert (await api.v1("latest", symbols="000001.SZ")).json()["cache_hit"] is True
+
     async def test_the_archive_is_left_and_that_is_said(self, api):
         body = await called(api, "DELETE", "clear", cache_type="history_data")
         assert body["cleared_keys"] == 0

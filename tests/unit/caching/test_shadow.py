@@ -241,8 +241,8 @@ class TestAdvice:
         line = paced(0.1, life=RESTING)
         (change,) = advise(line, Rules(), used=2).changes
         assert (change.field, change.old, change.new) == ("max_size", 200_000, SMALLEST)
-        (change,) = advise(line, Rules(), used=1000).changes
-        assert change.new == 2000
+        (change,) = advise(line, Rules(), used=20_000).changes
+        assert change.new == 40_000
         assert advise(line, Rules(), used=60_000).changes == (), "not far larger"
         assert advise(line, Rules(), used=None).changes == (), "nobody knows"
 

@@ -1,5 +1,6 @@
 """`argus cache warm`: what it prints, where, and with which exit code."""
 
+import asyncio
 import io
 import os
 import re
@@ -135,6 +136,7 @@ def test_ctrl_c_ends_it_cleanly_and_says_how_to_go_on(monkeypatch):
         if not pressed.is_set():
             pressed.set()
             os.kill(os.getpid(), signal.SIGINT)
+            await asyncio.sleep(0.1)  # the loop has heard of it
         return await answer(self, query)
 
     monkeypatch.setattr(Demo, "instruments", instruments)
