@@ -184,11 +184,12 @@ class Series:
         if not symbols:
             return None
         today = self._clock.now().date()
-        start = base_range(query)[0] - timedelta(days=2 * _DAYS_BACK)
+        first, last = base_range(query)
+        start = first - timedelta(days=2 * _DAYS_BACK)
         if query.adjust is Adjust.POST:
             start = FIRST_DATE
         base = query.adjust_base or start
-        latest = max(query.end, base)
+        latest = max(last, base)
         if query.adjust is Adjust.PRE and query.adjust_base is None:
             latest = max(latest, today)
         asked = FactorsQuery(
