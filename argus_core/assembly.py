@@ -160,7 +160,9 @@ class _Builder:
         """The cache tiers in the order of the file."""
         caches = self.each("cache", "caches", self.config.caches)
         for number, cache in enumerate(caches, 1):
-            yield Level(number, cache, self.config.caches[cache.name].plugin, self.clock)
+            plugin = self.config.caches[cache.name].plugin
+            fit = Redactor(self.secrets.known).foreign
+            yield Level(number, cache, plugin, self.clock, fit)
 
     def make(self, cls: type[Any], name: str, table: Mapping[str, Any], where: str) -> Any:
         settings = read_settings(cls, table, where=where, secrets=self.secrets)

@@ -23,6 +23,17 @@ class Cleared:
     error: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Clearance:
+    """What went, level by level; ``untold`` why other processes do not know of it yet, by level.
+
+    They are told as soon as that level answers again.
+    """
+
+    levels: Sequence[Cleared]
+    untold: Mapping[str, str]
+
+
 class Clearing:
     """Clears tiers, tells other processes, and does the same when they tell.
 
@@ -53,7 +64,7 @@ class Clearing:
         await self._news.aclose()
         await asyncio.gather(*self._chores, return_exceptions=True)
 
-    async def clear(self, rule: str | None, label: str | None) -> list[Cleared]:
+    async def clear(self, rule: str | None, label: str | None) -> Clearance:
         """What went, level by level: of one rule or all, of one level or all."""
         prefixes = [f"{name}:" for name, of in RULE_OF.items() if rule in (None, of)]
         # The deepest first: until it is empty, whoever reads fills the others from it again.
@@ -62,8 +73,7 @@ class Clearing:
             for level in reversed(self._levels)
             if label in (None, level.label)
         ]
-        await self._news.tell(prefixes, label)
-        return gone[::-1]
+        return Clearance(gone[::-1], await self._news.tell(prefixes, label))
 
     async def forget(self, prefixes: Sequence[str]) -> None:
         """Remove what stands under these prefixes here, and tell nobody."""
@@ -110,9 +120,7 @@ class Clearing:
 
 
 async def _removed(level: Level, remove: Callable[[], Awaitable[tuple[int, int]]]) -> Cleared:
-    failures = level.failures
-    gone = await level.tried(remove, LONG_BUDGET)
+    gone = await level.tried(remove, LONG_BUDGET, resting=True)
     if gone is not None:
         return Cleared(level.label, *gone)
-    resting = failures == level.failures
-    return Cleared(level.label, 0, 0, "it rests" if resting else level.reason or "it failed")
+    return Cleared(level.label, 0, 0, level.reason or "it failed")

@@ -142,7 +142,8 @@ class CacheDesk:
                 f"level {level} is not configured; configured: {known}",
                 details={"parameter": "level", "allowed": labels},
             )
-        gone = cleared(await self._tiers.clear(RULES[cache_type], level))
+        clearance = await self._tiers.clear(RULES[cache_type], level)
+        gone = cleared(clearance.levels, clearance.untold)
         failed = gone.failed
         if failed and len(failed) == len(gone.levels):
             told = "; ".join(f"{label}: {why}" for label, why in failed.items())
@@ -244,5 +245,6 @@ def _figures(level: Level, stats: CacheStats, reason: str | None) -> LevelFigure
         reason=reason,
         lookups=level.lookups,
         hits=level.hits,
+        stale_found=level.expired,
         failures=level.failures,
     )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import Literal
 
 from argus_core.caching.advice import Change
@@ -22,7 +23,9 @@ CacheType = Literal["market_data", "history_data", "basic_info", "all"]
 class LevelFigures:
     """One tier: what it holds now, and what it did for this process since start-up.
 
-    A shared tier holds what other processes put there too.
+    ``lookups`` are the keys that consumers' questions had it look for, ``hits`` those found fresh,
+    ``stale_found`` those found past their life. A shared tier holds what other processes put there
+    too.
     """
 
     keys: int | None
@@ -34,6 +37,7 @@ class LevelFigures:
     reason: str | None
     lookups: int
     hits: int
+    stale_found: int
     failures: int
 
 
@@ -116,11 +120,16 @@ class ClearedLevel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClearedFigures:
-    """What a clear removed, as the tiers counted it."""
+    """What a clear removed, as the tiers counted it.
+
+    ``untold`` says by level why other processes that share it do not know yet; what they keep of
+    their own they serve until they are told.
+    """
 
     cleared_keys: int
     freed_memory_mb: float
     levels: Mapping[str, ClearedLevel]
+    untold: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def failed(self) -> dict[str, str]:
@@ -162,9 +171,11 @@ def rates(counters: Counters) -> tuple[float | None, float | None]:
     return hit, None if hit is None else round(1 - hit, 4)
 
 
-def cleared(gone: Iterable[Cleared]) -> ClearedFigures:
-    """What went, together and level by level."""
-    gone = list(gone)
+_ALL_KNOW: Mapping[str, str] = MappingProxyType({})
+
+
+def cleared(gone: Sequence[Cleared], untold: Mapping[str, str] = _ALL_KNOW) -> ClearedFigures:
+    """What went, together and level by level, and who does not know yet."""
     return ClearedFigures(
         cleared_keys=sum(level.entries for level in gone),
         freed_memory_mb=megabytes(sum(level.bytes for level in gone)),
@@ -176,4 +187,5 @@ def cleared(gone: Iterable[Cleared]) -> ClearedFigures:
             )
             for level in gone
         },
+        untold=untold,
     )

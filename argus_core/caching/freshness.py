@@ -2,7 +2,7 @@
 
 A rule's ``ttl`` is the life of a value while the market may change it. Outside the sessions
 nothing does, so a value lives until the market moves again, and what is renewed once a day lives
-until the day's next pre-open. Where a value does not yet tell what the market did last, because a
+until the next pre-open, over a weekend or a holiday that of the next trading day. Where a value does not yet tell what the market did last, because a
 vendor lags, it is asked for again every minute.
 """
 
@@ -188,7 +188,10 @@ class Freshness:
     def _daily(self, query: Query, key: str, _value: Any, at: datetime) -> Span:
         plain = self._plain(query, at)
         renewed = next_pre_open(_renewed_with(query, key), at)
-        return plain if plain.fresh_until < renewed else Span(renewed, early=False)
+        # Over days without trading no table changes, whatever the ttl.
+        if plain.fresh_until < renewed and not _rests(at.date(), plain.fresh_until.date()):
+            return plain
+        return Span(renewed, early=False)
 
     def _calendar(self, query: CalendarQuery, _key: str, value: TradingDays, at: datetime) -> Span:
         known = min(value.known_through, (at + AHEAD).date())
@@ -221,6 +224,15 @@ def _holds_all(symbol: Symbol, sealed: date, value: Any, at: datetime) -> bool:
         return False
     seen = as_of(value)
     return seen is not None and seen >= close
+
+
+def _rests(first: date, last: date) -> bool:
+    """True if a day without trading lies from ``first`` to ``last``, both inclusive."""
+    while first <= last:
+        if not trades_on(first):
+            return True
+        first += _A_DAY
+    return False
 
 
 def _day_opens(symbol: Symbol) -> time:

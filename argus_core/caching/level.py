@@ -9,7 +9,9 @@ from contextlib import asynccontextmanager
 from typing import Literal, TypeVar
 
 from argus_core.clock import Clock
+from argus_core.errors import CacheError
 from argus_core.extend.cache import Cache
+from argus_core.telemetry.redact import Redactor
 
 log = logging.getLogger(__name__)
 
@@ -29,23 +31,35 @@ _LAG = 0.02
 
 T = TypeVar("T")
 
+_FIT = Redactor().foreign
+
 
 class Level:
     """A cache at its place in the order in which the tiers are asked.
 
     A tier that fails or is slow costs hits, never an answer: after some failures in a row it
-    rests, then one call tries it, and its success ends the rest.
+    rests, then one call tries it, and its success ends the rest. ``fit`` makes what the tier says
+    of its failures fit to be shown to operators.
     """
 
-    def __init__(self, number: int, cache: Cache, plugin: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        number: int,
+        cache: Cache,
+        plugin: str,
+        clock: Clock,
+        fit: Callable[[str], str] = _FIT,
+    ) -> None:
         self.label = f"L{number}"
         self.cache = cache
         self.plugin = plugin
         self.lookups = 0
         self.hits = 0
+        self.expired = 0
         self.failures = 0
         self.reason: str | None = None
         self._clock = clock
+        self._fit = fit
         self.instant = type(cache).instant
         self._in_a_row = 0
         self._rests_until = 0.0
@@ -68,27 +82,32 @@ class Level:
     async def read(self, keys: Iterable[str]) -> Mapping[str, bytes]:
         """What the tier holds of these keys; nothing if it fails, is late or rests."""
         wanted = list(keys)
-        self.lookups += len(wanted)
-        found = await self.tried(lambda: self.cache.get_many(wanted))
-        if not found:
-            return {}
-        self.hits += len(found)
-        return found
+        return await self.tried(lambda: self.cache.get_many(wanted)) or {}
+
+    def count(self, lookups: int, hits: int, expired: int) -> None:
+        """Count keys that a consumer asked for: how many, and what was fresh or too old of them."""
+        self.lookups += lookups
+        self.hits += hits
+        self.expired += expired
 
     async def write(self, values: Mapping[str, bytes], ttl: float, budget: float = BUDGET) -> bool:
         """True if the tier took the values."""
         done = await self.tried(lambda: _done(self.cache.set_many(values, ttl)), budget)
         return done is not None
 
-    async def tried(self, call: Callable[[], Awaitable[T]], budget: float = BUDGET) -> T | None:
+    async def tried(
+        self, call: Callable[[], Awaitable[T]], budget: float = BUDGET, *, resting: bool = False
+    ) -> T | None:
         """What ``call`` gives; None if it failed, took longer, or if the tier rests.
 
-        A success that took longer than a reading may does not end a rest: who waits for an answer
-        would still wait in vain.
+        With ``resting`` it is tried all the same: an operator asked for it. A success that took
+        longer than a reading may does not end a rest: who waits for an answer would still wait in
+        vain.
         """
         tries = self._in_a_row >= PATIENCE
         if tries:
-            if self._trying or self._clock.monotonic() < self._rests_until:
+            rests = self._trying or self._clock.monotonic() < self._rests_until
+            if rests and not resting:
                 return None
             self._trying = True
         try:
@@ -118,13 +137,17 @@ class Level:
             return  # it began before the rest did
         self._in_a_row += 1
         late = isinstance(error, TimeoutError)
-        self.reason = "no answer in time" if late else f"{type(error).__name__}"
+        self.reason = "no answer in time" if late else self._said(error)
         if self._in_a_row < PATIENCE:
             return
         rest = min(LONGEST_REST, FIRST_REST * 2 ** min(self._in_a_row - PATIENCE, 10))
         self._rests_until = self._clock.monotonic() + rest
         if self._in_a_row == PATIENCE:
             log.warning("cache %s rests: %s", self.name, self.reason)
+
+    def _said(self, error: BaseException) -> str:
+        """What the tier says of itself, fit to be shown; of any other error only its type is."""
+        return self._fit(error.message) if isinstance(error, CacheError) else type(error).__name__
 
     def _recovered(self) -> None:
         if self._in_a_row >= PATIENCE:

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 CHANNEL = "news"
 _AGAIN = 1.0
-"""Seconds before listening is tried again after the tier's own loop ended."""
+"""Seconds before a tier is listened to again after its own loop ended, or told again."""
 
 Cleared = Callable[[Sequence[str], str | None], None]
 """Takes the prefixes that went elsewhere, and the label of the only level meant, if one is."""
@@ -33,18 +33,27 @@ class News:
         self._cleared = cleared
         self._missed = missed
         self._me = uuid4().hex
+        self._untold: dict[str, dict[bytes, None]] = {level.label: {} for level in self._levels}
+        self._late = {level.label: asyncio.Event() for level in self._levels}
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Begin to listen."""
+        """Begin to listen, and to repeat what nobody could be told."""
         loop = asyncio.get_running_loop()
-        self._tasks = [loop.create_task(self._listen(level)) for level in self._levels]
+        works = (work(level) for level in self._levels for work in (self._listen, self._repeat))
+        self._tasks = [loop.create_task(work) for work in works]
 
-    async def tell(self, prefixes: Sequence[str], label: str | None) -> None:
-        """Tell the others that what stands under these prefixes was cleared here."""
+    async def tell(self, prefixes: Sequence[str], label: str | None) -> dict[str, str]:
+        """Tell the others that what stands under these prefixes was cleared here.
+
+        Why that could not be, by level; they are told when the level answers again.
+        """
         message = orjson.dumps({"from": self._me, "prefixes": list(prefixes), "label": label})
+        reasons: dict[str, str] = {}
         for level in self._levels:
-            await level.tried(functools.partial(_sent, level, message), PATIENT_BUDGET)
+            if not await self._tell(level, (message,), resting=True):
+                reasons[level.label] = level.reason or "it failed"
+        return reasons
 
     async def aclose(self) -> None:
         """Stop listening."""
@@ -54,6 +63,30 @@ class News:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
         self._tasks = []
+
+    async def _tell(self, level: Level, messages: Sequence[bytes], *, resting: bool) -> bool:
+        """True if the level took these messages and all that waited; what it did not take waits."""
+        waiting = self._untold[level.label]
+        sending = tuple({**waiting, **dict.fromkeys(messages)})
+        waiting.clear()
+        sent: bool | None = None
+        try:
+            sent = await level.tried(
+                functools.partial(_sent, level, sending), PATIENT_BUDGET, resting=resting
+            )
+        finally:
+            if not sent:
+                waiting.update(dict.fromkeys(sending))
+                self._late[level.label].set()
+        return bool(sent)
+
+    async def _repeat(self, level: Level) -> None:
+        late = self._late[level.label]
+        while True:
+            await late.wait()
+            await asyncio.sleep(_AGAIN)
+            if await self._tell(level, (), resting=False):
+                late.clear()
 
     async def _listen(self, level: Level) -> None:
         while True:
@@ -78,5 +111,6 @@ class News:
             self._cleared(prefixes, label)
 
 
-async def _sent(level: Level, message: bytes) -> None:
-    await level.cache.publish(CHANNEL, (message,))
+async def _sent(level: Level, messages: Sequence[bytes]) -> bool:
+    await level.cache.publish(CHANNEL, messages)
+    return True

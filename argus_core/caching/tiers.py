@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
@@ -10,7 +10,7 @@ from typing import Protocol
 
 from argus_core.caching.behind import Behind
 from argus_core.caching.bounds import Bounds
-from argus_core.caching.clearing import Cleared, Clearing
+from argus_core.caching.clearing import Clearance, Cleared, Clearing
 from argus_core.caching.decoder import Decoder
 from argus_core.caching.entry import Entry
 from argus_core.caching.flights import Flights
@@ -105,14 +105,18 @@ class Tiers:
 
     # -- reading ------------------------------------------------------------------------------
 
-    async def get(self, query: Query, *, note: bool = True) -> Looked:
-        """What the tiers hold of the query's keys; a consumer's question is noted and counted."""
+    async def get(self, query: Query, *, note: bool = True, counted: bool | None = None) -> Looked:
+        """What the tiers hold of the query's keys; a consumer's question is noted and counted.
+
+        ``counted`` alone has the levels count it, where it is noted elsewhere.
+        """
+        counted = note if counted is None else counted
         texts = keys_of(query)
-        looked = await self._look(query, texts, self._quick)
+        looked = await self._look(query, texts, self._quick, counted=counted)
         fresh = looked.fresh
         if self._deep and len(fresh) < len(texts):
             missing = {text: key for text, key in texts.items() if key not in fresh}
-            await self._look_deeper(query, missing, looked)
+            await self._look_deeper(query, missing, looked, counted=counted)
         if note:
             negative = sum([hit.value is None for hit in fresh.values()])
             self.note(query, texts, fresh, negative)
@@ -135,12 +139,14 @@ class Tiers:
         if self.accesses is not None:
             self.accesses.note(query, texts, fresh)
 
-    async def _look_deeper(self, query: Query, texts: Mapping[str, str], looked: Looked) -> None:
+    async def _look_deeper(
+        self, query: Query, texts: Mapping[str, str], looked: Looked, *, counted: bool
+    ) -> None:
         """Add what the tiers hold that have to be waited for; many who ask the same ask once."""
 
         async def work(asked: tuple[str, ...]) -> Looked:
             part = query.only(tuple(texts[text] for text in asked))
-            return await self._look(part, keys_of(part), self._deep)
+            return await self._look(part, keys_of(part), self._deep, counted=counted)
 
         read = await self._reading.share(tuple(texts), work, LONG_BUDGET)
         for text, task in read.items():
@@ -155,7 +161,7 @@ class Tiers:
 
     async def look_below(self, query: Query, level: Level) -> dict[str, Hit]:
         """What is fresh in one tier, where another process may just have put it."""
-        return (await self._look(query, keys_of(query), (level,))).fresh
+        return (await self._look(query, keys_of(query), (level,), counted=False)).fresh
 
     @property
     def lender(self) -> Level | None:
@@ -167,29 +173,18 @@ class Tiers:
         return level is not None and level.label <= self.rules.of(query.dataset).level
 
     async def _look(
-        self, query: Query, texts: Mapping[str, str], levels: Sequence[Level]
+        self, query: Query, texts: Mapping[str, str], levels: Sequence[Level], *, counted: bool
     ) -> Looked:
         looked = Looked()
         fresh, stale = looked.fresh, looked.stale
-        find = self._decoder.find
-        missing: Iterable[str] = texts
+        missing: Collection[str] = texts
         for level in levels:
             found = await level.read(missing)
-            now = self._clock.now()  # a life may have ended meanwhile
-            below: dict[str, bytes] = {}
-            for text, data in found.items():
-                key = texts.get(text)
-                if key is None:
-                    continue
-                hit = find(text, data) or self._decoded(query, text, key, data, level)
-                if hit is None or now < hit.since:
-                    continue  # not to be believed is a miss; the fetch will replace it
-                if now < hit.fresh_until:
-                    fresh[key] = hit
-                    below[text] = data
-                elif key not in stale or stale[key].fresh_until < hit.fresh_until:
-                    stale[key] = hit
+            below, expired = self._judged(query, texts, found, level, looked)
+            if counted:
+                level.count(len(missing), len(below), expired)
             if level is not self.levels[0] and below:
+                now = self._clock.now()
                 lives = [self._retention(query, fresh[texts[t]].entry, now) for t in below]
                 await self._fill(query, below, max(lives), level)
             if len(fresh) == len(texts):
@@ -198,6 +193,36 @@ class Tiers:
         for key in fresh if stale else ():
             stale.pop(key, None)
         return looked
+
+    def _judged(
+        self,
+        query: Query,
+        texts: Mapping[str, str],
+        found: Mapping[str, bytes],
+        level: Level,
+        looked: Looked,
+    ) -> tuple[dict[str, bytes], int]:
+        """What is fresh of what a level holds, and how many are too old; both go to ``looked``."""
+        fresh, stale = looked.fresh, looked.stale
+        now = self._clock.now()  # a life may have ended while the level was asked
+        expired = 0
+        find = self._decoder.find
+        kept: dict[str, bytes] = {}
+        for text, data in found.items():
+            key = texts.get(text)
+            if key is None:
+                continue
+            hit = find(text, data) or self._decoded(query, text, key, data, level)
+            if hit is None or now < hit.since:
+                continue  # not to be believed is a miss; the fetch will replace it
+            if now < hit.fresh_until:
+                fresh[key] = hit
+                kept[text] = data
+                continue
+            expired += 1
+            if key not in stale or stale[key].fresh_until < hit.fresh_until:
+                stale[key] = hit
+        return kept, expired
 
     def _decoded(self, query: Query, text: str, key: str, data: bytes, level: Level) -> Hit | None:
         hit = self._decoder.decoded(query, text, key, data, level.name)
@@ -314,7 +339,7 @@ class Tiers:
 
     # -- clearing -----------------------------------------------------------------------------
 
-    async def clear(self, rule: str | None, label: str | None) -> list[Cleared]:
+    async def clear(self, rule: str | None, label: str | None) -> Clearance:
         """What went, level by level: of one rule or all, of one level or all.
 
         Other processes that share a tier are told, and forget the same.

@@ -81,16 +81,19 @@ class ArchiveShelf:
         asked = series_query(query)
         if self.blind:
             return {}
-        found = {key: hit.item for key, hit in (await self.held(asked)).items()}
+        found = {key: hit.item for key, hit in (await self.held(asked, again=True)).items()}
         for source in self.sources:
             missing = tuple(symbol for symbol in asked.symbols if symbol not in found)
             if missing:
                 found.update(await self._archived(asked.only(missing), source))
         return found
 
-    async def held(self, query: SeriesQuery) -> dict[str, Held]:
-        """What the tiers hold of this very question, if nothing of it was settled since."""
-        looked = await self.shelves.tiers.get(query, note=False)
+    async def held(self, query: SeriesQuery, *, again: bool = False) -> dict[str, Held]:
+        """What the tiers hold of this very question, if nothing of it was settled since.
+
+        ``again`` says that a question that was counted already looks once more.
+        """
+        looked = await self.shelves.tiers.get(query, note=False, counted=not again)
         now = self.shelves.clock.now()
         found: dict[str, Held] = {}
         for key, hit in looked.fresh.items():
@@ -184,7 +187,7 @@ class ArchiveShelf:
             fills: dict[Gap, Found] = {}
             for gap in gaps:
                 tail = ranged(query.only((Symbol(key),)), (gap.start, gap.end))
-                held = await self.held(tail)
+                held = await self.held(tail, again=True)
                 if key in held:
                     fills[gap] = held[key].item
             if len(fills) == len(gaps):

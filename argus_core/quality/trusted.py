@@ -39,9 +39,9 @@ class TrustedTiers(Tiers):
         self._ranked = ranked
         self._last: tuple[Query, Mapping[str, Mapping[str, Node]]] | None = None
 
-    async def get(self, query: Query, *, note: bool = True) -> Looked:
+    async def get(self, query: Query, *, note: bool = True, counted: bool | None = None) -> Looked:
         """What the tiers hold of the query's keys and nobody has reason to doubt."""
-        looked = await super().get(query, note=note)
+        looked = await super().get(query, note=note, counted=counted)
         for node in self._nodes.values():
             if node.quarantine.in_force:
                 fresh, stale = looked.fresh, looked.stale

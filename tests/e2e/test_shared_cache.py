@@ -199,3 +199,36 @@ async def test_whatever_redis_does_everybody_is_answered_and_rightly(tmp_path, m
             if reply["data"]["cache_levels"]["L2"]["state"] == "up":
                 break
             assert time.monotonic() < ends, "the tier did not come back by itself"
+
+
+@pytest.mark.parametrize("level", ["L1", None])
+def test_a_clear_while_redis_is_paused_is_heard_when_it_goes_on(tmp_path, monkeypatch, book, level):
+    with ExitStack() as stack:
+        redis = stack.enter_context(redis_server())
+        here, there = serving(stack, tmp_path, monkeypatch, book, redis.port, many=2)
+        client = stack.enter_context(httpx.Client(timeout=30, **PLAINLY))
+
+        def clear():
+            told = {} if level is None else {"level": level}
+            return client.delete(here.url + "/api/v1/cache/clear", params=told).json()
+
+        def kept(server):
+            figures = client.get(server.url + "/api/v1/cache/stats").json()["data"]
+            return figures["cache_levels"]["L1"]["keys"]
+
+        def until(holds):
+            ends = time.monotonic() + 20
+            while not holds():
+                assert time.monotonic() < ends
+                time.sleep(0.1)
+
+        for server in (here, there):
+            client.get(server.url + PATH + "600519.SH").raise_for_status()
+        with redis.paused():
+            told = clear()
+            assert told["complete"] is False
+            assert "did not answer" in told["untold"]["L2"]
+            assert "L2" in told["message"]
+            assert (kept(here), kept(there)) == (0, 1)
+        until(lambda: kept(there) == 0)
+        until(lambda: clear()["complete"])

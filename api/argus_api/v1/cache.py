@@ -13,13 +13,14 @@ from starlette.responses import Response
 from argus_api.auth import EITHER_SCHEME, operates
 from argus_api.envelope import JSON, encoded
 from argus_api.openapi import plain_responses
+from argus_api.passing import ALONE
 from argus_api.query import BadValueError, Param, Params, quoted
 from argus_api.terms import gateway_of
 from argus_api.v1 import cache_words as words
 from argus_api.v1.cache_schemas import CacheBody, CacheConfigBody, ClearedBody, OptimizedBody
 from argus_api.wire import count, instant
 from argus_core import BadParameter
-from argus_core.caching.figures import CacheType
+from argus_core.caching.figures import CacheType, ClearedFigures, cleared
 
 router = APIRouter(prefix="/api/v1/cache", tags=["cache"], dependencies=[Depends(operates)])
 
@@ -101,21 +102,31 @@ async def config(request: Request) -> Response:
 async def clear(request: Request) -> Response:
     """Remove what the caches hold of a type, on one level or all; scope `manage`.
 
-    The archive of sealed bars is no cache and stays as it is. 500 `CACHE_ERROR` if the named
+    The archive of sealed bars is no cache and stays as it is. Other processes that share a level
+    clear their own; `untold` says why they could not be told yet. 500 `CACHE_ERROR` if the named
     level, or every level, cannot be cleared.
     """
     asked = _CLEAR.read(request.query_params.multi_items())
     await _without_body(request)
     cache_type = cast("CacheType", asked[CACHE_TYPE])
-    gone = await gateway_of(request).cache.clear(cache_type, asked[LEVEL])
+    gone = await _cleared(request, cache_type, asked[LEVEL])
     body = {
         "message": words.cleared(cache_type, gone),
         "cleared_keys": gone.cleared_keys,
         "freed_memory_mb": gone.freed_memory_mb,
-        "complete": not gone.failed,
+        "complete": not gone.failed and not gone.untold,
         "levels": gone.levels,
+        "untold": gone.untold,
     }
     return _answered(request, body)
+
+
+async def _cleared(request: Request, cache_type: CacheType, level: str | None) -> ClearedFigures:
+    """What went; nothing where one of several processes is asked for a level of its agent's."""
+    cache = gateway_of(request).cache
+    if ALONE in request.scope and level not in (None, *(t.level for t in cache.config().tiers)):
+        return cleared((), {})
+    return await cache.clear(cache_type, level)
 
 
 async def _without_body(request: Request) -> None:

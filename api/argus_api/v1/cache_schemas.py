@@ -17,8 +17,9 @@ class CacheLevelRow(BaseModel):
     plugin: str
     state: Literal["up", "resting"]
     reason: str | None = Field(description="Why the level failed last, or does not answer.")
-    lookups: int
-    hits: int = Field(description="Keys that the level held, whether or not still fresh.")
+    lookups: int = Field(description="Keys that consumers' questions had it look for.")
+    hits: int = Field(description="Keys that the level held, still fresh.")
+    stale_found: int = Field(description="Keys that it held past their life.")
     failures: int
 
 
@@ -132,8 +133,16 @@ class ClearedBody(BaseModel):
     message: str
     cleared_keys: int
     freed_memory_mb: float
-    complete: bool = Field(description="False where a level could not be cleared.")
+    complete: bool = Field(
+        description="False where a level could not be cleared, or others were not told yet."
+    )
     levels: dict[str, ClearedLevelRow]
+    untold: dict[str, str] = Field(
+        description=(
+            "By level, why other processes that share it do not know yet. They are told as soon "
+            "as it answers; until then they may serve what they keep themselves."
+        )
+    )
     timestamp: str
 
 

@@ -33,6 +33,11 @@ def deeds(done: Optimised) -> list[str]:
 def _left(cache_type: CacheType, gone: ClearedFigures) -> Iterator[str]:
     for label, why in gone.failed.items():
         yield f"{label} 未能清理（{why}），其中的数据以后可能再次被使用"
+    for label, why in gone.untold.items():
+        yield (
+            f"其他进程尚未得知此次清理（{label}：{why}），恢复后将自动通知，"
+            "此前它们可能仍使用各自的缓存"
+        )
     if cache_type == "history_data":
         yield "历史档案（[history]）不属于缓存，未被清理"
 

@@ -174,7 +174,7 @@ class TestStats:
             data = answer.json()["data"]
         assert (data["total_keys"], data["memory_usage_mb"], data["known_keys"]) == (None, None, 1)
         level = data["cache_levels"]["L2"]
-        assert (level["state"], level["reason"]) == ("resting", "CacheError")
+        assert (level["state"], level["reason"]) == ("resting", "redis://***@host is gone")
         assert (level["keys"], level["memory_mb"]) == (None, None)
 
     async def test_without_caches_there_are_no_levels(self, start):

@@ -122,7 +122,7 @@ class TestStats:
         far = figures.cache_levels["L2"]
         assert (far.state, far.reason, far.keys, far.memory_mb) == (
             "resting",
-            "CacheError",
+            "gone",
             None,
             None,
         )
@@ -206,7 +206,7 @@ class TestClear:
         two.levels[1].cache.broken = True
         gone = await desk_of(two).clear()
         assert gone.cleared_keys == len(SYMBOLS)
-        assert gone.failed == {"L2": "CacheError"}
+        assert gone.failed == {"L2": "gone"}
         with pytest.raises(CacheError, match="L2"):
             await desk_of(two).clear("all", "L2")
 

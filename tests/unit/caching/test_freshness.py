@@ -248,6 +248,57 @@ def test_what_is_renewed_before_the_open(query, until):
 
 
 @pytest.mark.parametrize(
+    ("query", "instant", "until", "early"),
+    [
+        # The day after brings no tables: until those of the next trading day.
+        (InstrumentsQuery(symbols=(SHARE,)), "2024-03-15 09:00", "2024-03-18 09:00", False),
+        (InstrumentsQuery(symbols=(SHARE,)), "2024-03-16 03:00", "2024-03-18 09:00", False),
+        (InstrumentsQuery(symbols=(SHARE,)), "2024-02-08 16:00", "2024-02-19 09:00", False),
+        (InstrumentsQuery(symbols=(SHARE,)), "2024-02-18 23:00", "2024-02-19 09:00", False),
+        (InstrumentsQuery(symbols=(STEEL,)), "2024-03-15 20:30", "2024-03-18 08:30", False),
+        (ListingsQuery(exchanges=(Exchange.SH,)), "2024-03-15 16:00", "2024-03-18 09:00", False),
+        (SectorsQuery(sectors=("沪深A股",)), "2024-03-15 21:00", "2024-03-18 08:30", False),
+        (
+            MainContractsQuery(symbols=(Symbol("rb88.SHFE"),), day=date(2024, 3, 15)),
+            "2024-03-15 21:00",
+            "2024-03-18 08:30",
+            False,
+        ),
+        # On a trading day they may be late, or be mended in the course of it: the ttl.
+        (InstrumentsQuery(symbols=(SHARE,)), "2024-03-14 10:00", "2024-03-14 20:00", True),
+        (InstrumentsQuery(symbols=(SHARE,)), "2024-03-15 13:59", "2024-03-15 23:59", True),
+    ],
+)
+def test_tables_live_over_days_without_trading(query, instant, until, early):
+    ttl = 10 * 3600 if early else 86_400
+    freshness = Freshness(Rules(), _Never())
+    freshness._rules.change("BASIC_INFO", ttl=ttl)
+    assert life(freshness, query, None, at(instant)) == (at(until), early)
+
+
+@given(SYMBOLS, INSTANTS, st.sampled_from([50, 600, 36_000, 86_400, 10 * 86_400]))
+@settings(deadline=None)
+def test_the_life_of_a_table_ends_on_a_trading_date_no_later_than_the_next_tables(
+    symbol, instant, ttl
+):
+    freshness = fresh(BASIC_INFO={"ttl": ttl})
+    for query in (
+        InstrumentsQuery(symbols=(symbol,)),
+        ListingsQuery(exchanges=(symbol.exchange,)),
+        SectorsQuery(sectors=("x",)),
+    ):
+        key = query.keys[0]
+        span = freshness.span(query, key, None, instant)
+        of = {"instruments": symbol, "listings": symbol.exchange}.get(query.dataset)
+        renewed = next_pre_open(of, instant)
+        assert instant < span.fresh_until <= renewed
+        assert hours.trades_on(span.fresh_until.date())
+        if span.fresh_until < renewed:
+            assert span.early
+            assert span.fresh_until <= instant + timedelta(seconds=ttl)
+
+
+@pytest.mark.parametrize(
     ("known_through", "end", "until", "early"),
     [
         ("2024-12-31", "2024-12-31", "2025-01-01 00:00", False),
@@ -386,13 +437,13 @@ def test_a_rule_may_forbid_to_remember_what_nobody_has():
 @pytest.mark.parametrize(
     ("instant", "expected"),
     [
-        ("2024-03-15 10:00", {"LATEST_DATA": 3, "HISTORY_DATA": 5, "BASIC_INFO": 86400}),
-        ("2024-03-15 12:00", {"LATEST_DATA": 3600, "HISTORY_DATA": 60, "BASIC_INFO": 86400}),
-        ("2024-03-15 16:00", {"LATEST_DATA": 234_900, "HISTORY_DATA": 60, "BASIC_INFO": 86400}),
+        ("2024-03-15 10:00", {"LATEST_DATA": 3, "HISTORY_DATA": 5, "BASIC_INFO": 255_600}),
+        ("2024-03-15 12:00", {"LATEST_DATA": 3600, "HISTORY_DATA": 60, "BASIC_INFO": 248_400}),
+        ("2024-03-15 16:00", {"LATEST_DATA": 234_900, "HISTORY_DATA": 60, "BASIC_INFO": 234_000}),
         ("2024-03-14 19:00", {"LATEST_DATA": 51_300, "HISTORY_DATA": 50_400, "BASIC_INFO": 50_400}),
         (
             "2024-03-16 12:00",
-            {"LATEST_DATA": 162_900, "HISTORY_DATA": 162_000, "BASIC_INFO": 86400},
+            {"LATEST_DATA": 162_900, "HISTORY_DATA": 162_000, "BASIC_INFO": 162_000},
         ),
     ],
 )

@@ -20,7 +20,7 @@ from argus_core import (
     QuotesQuery,
 )
 from argus_core.caching.freshness import Freshness
-from argus_core.caching.level import FIRST_REST, Level
+from argus_core.caching.level import FIRST_REST, PATIENCE, Level
 from argus_core.caching.rules import Rules
 from argus_core.caching.tiers import KEPT_ON_DISK, Tiers, keys_of
 from argus_core.model.answer import Found
@@ -91,6 +91,7 @@ class Together(Dictionary):
         self.wire = wire
 
     async def publish(self, _channel, messages):
+        await self._work()
         for heard in self.wire:
             for message in messages:
                 heard(message)
@@ -211,7 +212,7 @@ async def test_a_broken_tier_costs_hits_only_rests_and_is_tried_again(clock, cap
     for _ in range(2):
         assert (await tiers.get(QUERY)).fresh[A].tier == "l2"
     level = tiers.levels[0]
-    assert (level.state(), level.reason) == ("resting", "CacheError")
+    assert (level.state(), level.reason) == ("resting", "gone")
     assert caplog.text.count("cache l1 rests") == 1
     asked = len(upper.reads)
     await tiers.get(QUERY)
@@ -285,14 +286,14 @@ async def test_clearing_counts_and_reaches_what_is_still_to_be_written(clock):
     upper, lower = Dictionary("l1", clock), Dictionary("l2", clock)
     tiers = tiers_of(upper, lower, clock=clock)
     await tiers.put(QUERY, {A: found(clock, A), B: found(clock, B)})
-    gone = await tiers.clear("LATEST_DATA", None)
+    gone = (await tiers.clear("LATEST_DATA", None)).levels
     assert [(c.label, c.entries, c.error) for c in gone] == [("L1", 2, None), ("L2", 0, None)]
     await settled(tiers)
     assert (upper.kept, lower.kept) == ({}, {})
     await tiers.put(QUERY, {A: found(clock, A)})
     await settled(tiers)
-    assert [c.entries for c in await tiers.clear("BASIC_INFO", None)] == [0, 0]
-    assert [c.label for c in await tiers.clear(None, "L2")] == ["L2"]
+    assert [c.entries for c in (await tiers.clear("BASIC_INFO", None)).levels] == [0, 0]
+    assert [c.label for c in (await tiers.clear(None, "L2")).levels] == ["L2"]
     assert (len(upper.kept), len(lower.kept)) == (1, 0)
 
 
@@ -300,7 +301,72 @@ async def test_a_clear_says_which_level_could_not_be_cleared(clock):
     upper, lower = Dictionary("l1", clock), Dictionary("l2", clock)
     tiers = tiers_of(upper, lower, clock=clock)
     lower.broken = True
-    assert [c.error for c in await tiers.clear(None, None)] == [None, "CacheError"]
+    assert [c.error for c in (await tiers.clear(None, None)).levels] == [None, "gone"]
+
+
+async def test_a_clear_is_tried_though_the_tier_rests(clock):
+    upper, lower = Dictionary("l1", clock), Dictionary("l2", clock)
+    tiers = tiers_of(upper, lower, clock=clock)
+    await tiers.put(QUERY, {A: found(clock, A)})
+    await settled(tiers)
+    lower.broken = True
+    for _ in range(PATIENCE):
+        assert await tiers.levels[1].read([A]) == {}
+    lower.broken = False
+    assert tiers.levels[1].state() == "resting"
+    gone = (await tiers.clear(None, None)).levels
+    assert [(c.entries, c.error) for c in gone] == [(1, None), (1, None)]
+    assert tiers.levels[1].state() == "up"
+
+
+async def test_what_could_not_be_told_is_told_later_and_said(clock, monkeypatch):
+    monkeypatch.setattr("argus_core.caching.news._AGAIN", 0.01)
+    wire = []
+    mine, other = Dictionary("l1", clock), Dictionary("l1", clock)
+    between = Together("l2", clock, wire)
+    here = tiers_of(mine, between, clock=clock)
+    there = tiers_of(other, Together("l2", clock, wire), clock=clock)
+    for tiers in (here, there):
+        tiers.start()
+        await tiers.put(QUERY, {A: found(clock, A)})
+    await asyncio.sleep(0)
+    between.broken = True
+    done = await here.clear(None, "L1")
+    assert [(c.label, c.entries, c.error) for c in done.levels] == [("L1", 1, None)]
+    assert done.untold == {"L2": "gone"}
+    await here.clear("LATEST_DATA", None)
+    await asyncio.sleep(0.05)
+    assert len(other.kept) == 1
+    between.broken = False
+    clock.advance(60)
+    for _ in range(100):
+        await asyncio.sleep(0.01)
+        if not other.kept:
+            break
+    assert other.kept == {}, "told as soon as the tier answers"
+    await there.put(QUERY, {A: found(clock, A)})
+    await asyncio.sleep(0.05)
+    assert len(other.kept) == 1, "and only once"
+    assert (await here.clear(None, None)).untold == {}
+    await here.aclose()
+    await there.aclose()
+
+
+async def test_levels_count_what_consumers_asked_and_found_fresh(clock):
+    upper, lower = Dictionary("l1", clock), Dictionary("l2", clock)
+    tiers = tiers_of(upper, lower, clock=clock)
+    await tiers.put(QUERY, {A: found(clock, A)})
+    await settled(tiers)
+    await tiers.get(QUERY)
+    await tiers.get(QUERY, note=False)
+    await tiers.look_below(QUERY, tiers.levels[1])
+    first, second = tiers.levels
+    assert (first.lookups, first.hits, first.expired) == (2, 1, 0)
+    assert (second.lookups, second.hits, second.expired) == (1, 0, 0)
+    clock.advance(7)
+    await tiers.get(QUERY)
+    assert (first.lookups, first.hits) == (4, 1), "what is too old is no hit"
+    assert first.expired == 1
 
 
 async def test_a_clear_on_one_process_is_a_clear_on_all(clock):
@@ -412,7 +478,7 @@ async def test_who_reads_while_a_clear_goes_on_brings_nothing_back(clock):
         return await slow(prefix)
 
     lower.delete_prefix = somebody_reads
-    gone = await tiers.clear(None, None)
+    gone = (await tiers.clear(None, None)).levels
     assert [each.label for each in gone] == ["L1", "L2"]
     assert (upper.kept, lower.kept) == ({}, {})
 

@@ -134,7 +134,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(label=st.sampled_from([None, "L1", "L2"]))
     def clear(self, label):
-        cleared = self.run(self.tiers.clear("LATEST_DATA", label))
+        cleared = self.run(self.tiers.clear("LATEST_DATA", label)).levels
         assert [c.label for c in cleared] == ([label] if label else ["L1", "L2"])
         left = set().union(*(cache.kept for cache in self.caches))
         for key in set(self.latest) - {key for text, key in keys_of(QUERY).items() if text in left}:
