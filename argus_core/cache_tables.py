@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import Field
 
@@ -10,6 +10,10 @@ from argus_core.tables import Table
 
 RuleName = Literal["LATEST_DATA", "HISTORY_DATA", "BASIC_INFO"]
 Priority = Literal["high", "medium", "low"]
+Tier = Literal["L1", "L2", "L3"]
+
+TIERS: tuple[str, ...] = get_args(Tier)
+"""The places of the tiers, in the order in which they are asked; there are no others."""
 
 _DAY = 86400.0
 _LONGEST = 366 * _DAY
@@ -25,9 +29,7 @@ class CacheRule(Table):
         description="Seconds of life while the market may change the value.",
     )
     max_size: int = Field(ge=1, description="The most entries of this rule that a process keeps.")
-    level: Literal["L1", "L2", "L3"] = Field(
-        default="L3", description="The deepest tier that is written."
-    )
+    level: Tier = Field(default="L3", description="The deepest tier that is written.")
     priority: Priority = Field(
         default="medium",
         description="Who goes first in warm-up, refreshing and writing to slow tiers.",

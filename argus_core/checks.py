@@ -8,7 +8,10 @@ from dataclasses import dataclass
 
 from argus_core.assembly import Parts
 from argus_core.clock import Clock
+from argus_core.config import Config
 from argus_core.errors import ArgusError, ConfigError
+from argus_core.folders import Folder, archive_folder, state_folder
+from argus_core.telemetry.mistakes import of_table
 from argus_core.telemetry.redact import Redactor
 
 PATIENCE = 20.0
@@ -25,11 +28,15 @@ class Check:
     ok: bool
     seconds: float
     message: str
+    where: str = ""
     fix: str = ""
 
 
-async def check(parts: Parts, *, clock: Clock, redactor: Redactor) -> list[Check]:
-    """A verdict on every source and cache, in the order of the configuration."""
+async def check(parts: Parts, config: Config, *, clock: Clock, redactor: Redactor) -> list[Check]:
+    """A verdict on every source and cache, in the order of the configuration, and on the archive.
+
+    The directory of the server's state is told of only if it cannot be used.
+    """
     examiner = _Examiner(clock, redactor)
     tasks: list[Awaitable[Check]] = []
     if not parts.nodes:
@@ -40,12 +47,34 @@ async def check(parts: Parts, *, clock: Clock, redactor: Redactor) -> list[Check
             continue
         source = node.source
         steps = (source.open, source.ping, source.close)
-        tasks.append(examiner.run("source", node.name, node.plugin, steps))
+        where = f"{config.where}, [sources.{node.name}]"
+        tasks.append(examiner.run("source", node.name, node.plugin, steps, where))
     for level in parts.levels:
         cache = level.cache
         calls = (cache.open, cache.stats, cache.close)
-        tasks.append(examiner.run("cache", cache.name, level.plugin, calls))
-    return list(await asyncio.gather(*tasks))
+        where = f"{config.where}, [caches.{cache.name}]"
+        tasks.append(examiner.run("cache", cache.name, level.plugin, calls, where))
+    found = list(await asyncio.gather(*tasks))
+    if archive := archive_folder(config):
+        found.append(_looked_at("archive", "history", archive))
+    if (state := state_folder(config)) and state.refusal():
+        found.append(_looked_at("state", "data_dir", state))
+    return found
+
+
+def _looked_at(kind: str, name: str, folder: Folder) -> Check:
+    """The verdict on a directory, in which nothing is made."""
+    error = folder.refusal()
+    return Check(
+        kind=kind,
+        name=name,
+        plugin="",
+        ok=error is None,
+        seconds=0.0,
+        message=error.message if error else f"can be kept in {folder.path}",
+        where=error.where if error else "",
+        fix=error.fix if error else "",
+    )
 
 
 class _Examiner:
@@ -58,12 +87,17 @@ class _Examiner:
         return Check(kind="source", name=name, plugin=plugin, ok=False, seconds=0.0, message=reason)
 
     async def run(
-        self, kind: str, name: str, plugin: str, steps: Iterable[Callable[[], Awaitable[object]]]
+        self,
+        kind: str,
+        name: str,
+        plugin: str,
+        steps: Iterable[Callable[[], Awaitable[object]]],
+        table: str,
     ) -> Check:
         """The verdict after all steps: the last closes, whatever happened before."""
         *work, close = steps
         began = self._clock.monotonic()
-        message, fix = "answers", ""
+        message, where, fix = "answers", "", ""
         ok = True
         limit = asyncio.timeout(PATIENCE)
         try:
@@ -71,7 +105,8 @@ class _Examiner:
                 for step in work:
                     await step()
         except ConfigError as error:
-            ok, message, fix = False, error.message, error.fix
+            told = of_table(error, table, self._redactor)
+            ok, message, where, fix = False, told.message, told.where, told.fix
         except ArgusError as error:
             ok, message = False, f"{error.code}: {error.message}"
         except Exception as error:  # noqa: BLE001 - a plugin may raise anything; the table says so
@@ -90,5 +125,6 @@ class _Examiner:
             ok=ok,
             seconds=seconds,
             message=self._redactor.foreign(message),
+            where=where,
             fix=fix,
         )

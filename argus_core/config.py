@@ -14,7 +14,7 @@ from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, Field
 
-from argus_core.cache_tables import DEFAULT_RULES, CacheRule, rules_of
+from argus_core.cache_tables import DEFAULT_RULES, TIERS, CacheRule, rules_of
 from argus_core.environment import default_ttl, pool_defaults, pool_variables, server_keys
 from argus_core.errors import ConfigError
 from argus_core.plugin_tables import AuthTable, PluginTable, PoolTable, SourceTable
@@ -36,6 +36,10 @@ from argus_core.telemetry.secrets import Secrets
 __all__ = ["AuthTable", "Config", "PluginTable", "PoolTable", "ServerTable", "SourceTable"]
 
 _NAMED = ("sources", "pools", "caches", "alerters")
+_LONE = ("server", "auth", "routes", "cache_rules", "history", "warmup", "stream", "server_nodes")
+
+TABLES = (*_LONE, *_NAMED)
+"""What may stand at the top level of the file."""
 
 
 class Config(Table):
@@ -63,6 +67,8 @@ class Config(Table):
     """The file that this was read from, None if it was made otherwise."""
     inner: frozenset[str] = frozenset()
     """Sources that are another process of this same Argus, of which no answer needs to tell."""
+    offline: bool = False
+    """Whether that other process asks nobody: answers that owe it nothing say so all the same."""
     private_dir: Path | None = None
     """Where one of several processes keeps its state apart; None: in the server's `data_dir`."""
     where: str = "plugins.toml"
@@ -133,7 +139,7 @@ class Config(Table):
             server_nodes=_server_nodes(given, Secrets(environ, directory), where),
             server_nodes_key=given.get("server_nodes", {}).get("key"),
             routes=Routes.parse(given.get("routes", {}), where),
-            caches=_each(PluginTable, given, "caches", where),
+            caches=_caches(given, where),
             cache_rules=_cache_rules(given, environ, where),
             history=_one(HistoryTable, given, "history", where),
             warmup=_one(WarmupTable, given, "warmup", where),
@@ -167,12 +173,10 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 def _tables(table: Mapping[str, Any], where: str) -> dict[str, dict[str, Any]]:
     """The top level of the file, where each key is a table that the core knows."""
-    known = ["server", "auth", "routes", "cache_rules", "history", "warmup"]
-    known += ["stream", "server_nodes", *_NAMED]
     for key in table:
-        if key not in known:
-            fix = "known tables: " + ", ".join(known)
-            raise ConfigError(unknown(key, known), where=where, fix=fix)
+        if key not in TABLES:
+            fix = "known tables: " + ", ".join(TABLES)
+            raise ConfigError(unknown(key, TABLES), where=where, fix=fix)
     return {key: as_table(value, f"{where}, [{key}]") for key, value in table.items()}
 
 
@@ -189,6 +193,19 @@ def _each(
                 fix="rename it: answers, logs and metrics carry this name",
             )
         tables[name] = made(kind, value, f"{where}, [{section}.{name}]")
+    return tables
+
+
+def _caches(given: Mapping[str, dict[str, Any]], where: str) -> dict[str, PluginTable]:
+    """The tables ``[caches.NAME]``, by name: no more than there are tiers."""
+    tables = _each(PluginTable, given, "caches", where)
+    if extra := list(tables)[len(TIERS) :]:
+        raise ConfigError(
+            f"there are {len(tables)} caches, and {len(TIERS)} tiers at most: "
+            f"nothing would ever be written to {', '.join(map(repr, extra))}",
+            where=f"{where}, [caches.{extra[0]}]",
+            fix=f"keep {len(TIERS)} tables: in the order of the file they are {', '.join(TIERS)}",
+        )
     return tables
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from argus_core.cache_tables import DEFAULT_RULES, CacheRule
@@ -22,6 +23,25 @@ _POOLS = {
     "POOL_AUTO_SCALE": "auto_scale",
 }
 _PLACE = "the environment"
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A variable that sets a key; ``first`` if it does so whatever the file says."""
+
+    name: str
+    table: str
+    key: str
+    first: bool
+
+
+def variables() -> Iterator[Variable]:
+    """Every variable that the core reads; of two for one key the later counts."""
+    for name, key in _SERVER.items():
+        yield Variable(name, "[server]", key, first=True)
+    yield Variable(_DEFAULT_TTL, "[cache_rules.LATEST_DATA]", "ttl", first=False)
+    for name, key in _POOLS.items():
+        yield Variable(name, "[pools.NAME]", key, first=False)
 
 
 def server_keys(environ: Mapping[str, str]) -> dict[str, str]:

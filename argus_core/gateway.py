@@ -24,6 +24,7 @@ from argus_core.control.sources import Switches
 from argus_core.errors import BadCredentials, ConfigError
 from argus_core.extend.authenticator import Authenticator, Presented, Principal
 from argus_core.extend.cache import Cache
+from argus_core.folders import state_folder
 from argus_core.keeping import Keeping
 from argus_core.market import calendar
 from argus_core.model.answer import Answer
@@ -74,7 +75,8 @@ class Gateway(Questions):
             config, self._parts, self._router, clock=clock, random=random, offline=offline
         )
         nodes = self._parts.nodes.values()
-        super().__init__(self._kept, nodes, gateway=gateway, clock=clock, offline=offline)
+        told_offline = offline or config.offline
+        super().__init__(self._kept, nodes, gateway=gateway, clock=clock, offline=told_offline)
         self.control.attach(self._router, self._reconfigured)
         self.quality = Quality(
             self._parts.nodes,
@@ -131,6 +133,9 @@ class Gateway(Questions):
                 where=f"{self.config.where}, [sources]",
                 fix='add a table such as [sources.demo] with plugin = "demo"; see `argus plugins`',
             )
+        state = state_folder(self.config)
+        if state is not None and (lost := state.lost()):
+            raise lost
         if self._entered:
             raise RuntimeError("this gateway is open already; make another one to have two")
         self._entered = True
@@ -138,7 +143,7 @@ class Gateway(Questions):
         try:
             await self.control.restore()
             for level in self._kept.levels:
-                await self.control.opened.open(level.cache)
+                await self.control.opened.open(level.cache, self.config)
             await self._kept.open()
             # Building the offline calendar takes a second, which no request should wait for; it
             # changes the process' warning filters for that second, so no thread may do it.
@@ -228,7 +233,7 @@ class Gateway(Questions):
 
     async def check(self) -> list[Check]:
         """A verdict on every part, found by opening and asking it; the gateway must be closed."""
-        return await check(self._parts, clock=self.clock, redactor=self._redactor)
+        return await check(self._parts, self.config, clock=self.clock, redactor=self._redactor)
 
     def sources(self) -> tuple[SourceStatus, ...]:
         """Every enabled source as it stands now."""

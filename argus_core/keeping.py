@@ -20,6 +20,7 @@ from argus_core.caching.rules import Rules
 from argus_core.clock import Clock
 from argus_core.config import Config
 from argus_core.errors import ArgusError, CacheError, ConfigError
+from argus_core.folders import archive_folder, open_archive
 from argus_core.history.archive import Archive
 from argus_core.market.hours import moving
 from argus_core.model.symbol import Symbol
@@ -68,7 +69,8 @@ class Keeping:
             accesses=accesses,
         )
         self.answers = Answers(router, self.tiers, clock, random=random, offline=offline)
-        self.archive = Archive(config.history.path, clock) if config.history else None
+        self._folder = archive_folder(config)
+        self.archive = Archive(self._folder.path, clock) if self._folder else None
         self.past: Past | Answers = self.answers
         if self.archive is not None:
             self.past = Past(
@@ -111,9 +113,12 @@ class Keeping:
         return (*names, *(["history"] if self.archive is not None else []))
 
     async def open(self) -> None:
-        """Return when the archive can be used; the caches are opened apart."""
-        if self.archive is not None:
-            await asyncio.to_thread(self.archive.open)
+        """Return when the archive can be used; the caches are opened apart.
+
+        Raises :class:`ConfigError` if it cannot be kept where plugins.toml says.
+        """
+        if self.archive is not None and self._folder is not None:
+            await asyncio.to_thread(open_archive, self.archive, self._folder)
 
     def start(self, *chores: Coroutine[Any, Any, None]) -> None:
         """Begin what goes on beside the answers; everything is open."""

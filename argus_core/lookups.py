@@ -81,7 +81,8 @@ class Lookups:
             raise NotOffered(f"no source has the instrument table of {', '.join(lost)}")
         listings = {Exchange(key): rows for key, rows in tables.data.items()}
         members = sectors.members(name, listings, today=self._clock.now().date())
-        origin = next(iter(tables.provenance.values()))
+        # One table that is old makes the list old, however new the others are.
+        origin = max(tables.provenance.values(), key=lambda it: (it.stale, it.reason is not None))
         return Answer(
             data={name: members}, errors={}, provenance={name: origin}, traces=tables.traces
         )

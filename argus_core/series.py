@@ -11,7 +11,6 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
-from functools import cache
 from typing import Any, Protocol
 
 import polars as pl
@@ -20,7 +19,14 @@ from argus_core.clock import SHANGHAI, Clock
 from argus_core.errors import ArgusError, BadData, NotOffered, TooLarge
 from argus_core.finished import Finished, Made
 from argus_core.market import calendar
-from argus_core.market.history import base_range, history_frame
+from argus_core.market.history import (
+    DAYS_BACK,
+    base_range,
+    empty_history,
+    factors_query,
+    history_frame,
+    rows_needed,
+)
 from argus_core.market.kinds import kind_of
 from argus_core.market.ranges import bars_query
 from argus_core.market.resample import base_period
@@ -28,22 +34,18 @@ from argus_core.market.sessions import sessions_of
 from argus_core.model.answer import Answer, Failure, Provenance, merged
 from argus_core.model.ask import Ask
 from argus_core.model.period import Adjust, Period
-from argus_core.model.query import FactorsQuery, HistoryQuery, Query
+from argus_core.model.query import HistoryQuery, Query
 from argus_core.model.symbol import Kind, Symbol
 from argus_core.routing.node import Node
 
-FIRST_DATE = date(1990, 12, 19)
-"""The first trading date of the mainland exchanges."""
 ADJUSTABLE = frozenset({Kind.STOCK, Kind.FUND})
 """Kinds whose prices change scale by dividends and splits."""
 
 MOST_ROWS = 500_000
 """Raw bars that one request may need: eight symbol-years of minutes, or 2 000 of days."""
 
-_BARS_A_DAY = 240
 _MOST_DAYS = {Period.W1: 5, Period.MON1: 23}
 _CLOSE = time(15)
-_DAYS_BACK = 20
 
 
 class Fetches(Protocol):
@@ -88,7 +90,7 @@ class Series:
 
     def empty(self, query: HistoryQuery) -> pl.DataFrame:
         """The frame of a symbol without bars: the right columns and no row."""
-        return _empty(intraday=query.period.intraday)
+        return empty_history(intraday=query.period.intraday)
 
     async def _group(self, query: HistoryQuery, ask: Ask) -> Answer[pl.DataFrame]:
         """The answer for symbols that all have, or all lack, a night session."""
@@ -150,7 +152,7 @@ class Series:
         if not orphans:
             return answer
         # The source does not say what the first bar's change is measured against.
-        before = start - timedelta(days=_DAYS_BACK)
+        before = start - timedelta(days=DAYS_BACK)
         try:
             earlier = await self._answers.fetch(
                 bars_query(orphans, base, before, start - timedelta(days=1)), ask
@@ -175,28 +177,14 @@ class Series:
     async def _ask_factors(
         self, query: HistoryQuery, ask: Ask
     ) -> Answer[pl.DataFrame] | ArgusError | None:
-        """Factors from well before the first bar to whatever decides, or why there are none.
-
-        That is today where prices are made those of today, else the end of what is asked for:
-        what lies in the past does not wait for a source's word about today.
-        """
+        """The factors that the bars are adjusted or compared by, or why there are none."""
         symbols = tuple(s for s in query.symbols if kind_of(s) in ADJUSTABLE)
         if not symbols:
             return None
-        today = self._clock.now().date()
-        first, last = base_range(query)
-        start = first - timedelta(days=2 * _DAYS_BACK)
-        if query.adjust is Adjust.POST:
-            start = FIRST_DATE
-        base = query.adjust_base or start
-        latest = max(last, base)
-        if query.adjust is Adjust.PRE and query.adjust_base is None:
-            latest = max(latest, today)
-        asked = FactorsQuery(
-            symbols=symbols, start=min(start, base), end=min(latest, max(today, base))
-        )
         try:
-            return await self._answers.fetch(asked, ask)
+            return await self._answers.fetch(
+                factors_query(replace(query, symbols=symbols), self._clock.now().date()), ask
+            )
         except ArgusError as error:
             return error
 
@@ -283,21 +271,9 @@ class Series:
         return last
 
 
-@cache
-def _empty(*, intraday: bool) -> pl.DataFrame:
-    labels: dict[str, pl.DataType] = {"date": pl.Date()}
-    if intraday:
-        labels = {"time": pl.Datetime("ms", str(SHANGHAI)), **labels}
-    numbers = ("open", "high", "low", "close", "volume", "turnover", "change", "change_pct")
-    schema = {**labels, **dict.fromkeys(numbers, pl.Float64()), "final": pl.Boolean()}
-    return pl.DataFrame(schema=schema)
-
-
 def _refuse_too_much(query: HistoryQuery, today: date) -> None:
     """Refuse what would take minutes and gigabytes before anybody is asked for it."""
-    start, end = base_range(query)
-    days = max(0, (min(end, today) - max(start, FIRST_DATE)).days) * 5 // 7
-    rows = days * len(query.symbols) * (_BARS_A_DAY if query.period.intraday else 1)
+    rows = rows_needed(query, today)
     if rows > MOST_ROWS:
         raise TooLarge(
             f"about {rows:,} raw bars would be needed, and one request may use {MOST_ROWS:,}: "

@@ -73,6 +73,6 @@ class StreamTable(Table):
     )
     origins: tuple[str, ...] = Field(
         default=(),
-        description="Web pages whose scripts may connect, such as `https://desk.example`; the "
-        "server's own pages may always.",
+        description="Web pages whose scripts may connect, and send over REST what may change "
+        "something, such as `https://desk.example`; the server's own pages may always.",
     )

@@ -14,11 +14,15 @@ from typing import Any, Union, get_args, get_origin
 
 from hook_reference import hooks
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from argus_core import errors
+from argus_core.cache_tables import DEFAULT_RULES, TIERS, CacheRule
+from argus_core.caching.rules import RULE_OF
 from argus_core.config import AuthTable, PluginTable, PoolTable, ServerTable
 from argus_core.config import SourceTable as Sources
+from argus_core.environment import Variable, variables
 from argus_core.extend.source import DATASETS
 from argus_core.plugins import Plugins, installed
 from argus_core.routes import RouteRule
@@ -68,8 +72,8 @@ def plugins_toml() -> Iterator[str]:
         "nearest valid one. Paths are relative to the file. Secrets stand outside it:",
         '`token = { env = "NAME" }` or `token = { file = "path" }`.',
         "",
-        "Environment variables override the file, the command line overrides both: `ARGUS_HOST`",
-        "and `ARGUS_PORT` (or `QMT_DATA_AGENT_PORT`) set `[server]` host and port.",
+        "Some keys have an [environment variable](#environment-variables) too; what the command",
+        "line says goes before both.",
         "",
     )
     for title, model in (
@@ -91,8 +95,10 @@ def plugins_toml() -> Iterator[str]:
     )
     yield from _table("[[routes.DATASET_rules]]", RouteRule, skip_title=True)
     yield from _table("[caches.NAME]", PluginTable)
-    yield "Tiers are asked in the order of the file."
+    yield f"Tiers are asked in the order of the file, in which they are {', '.join(TIERS)}."
+    yield "A further table stops the start: nothing would ever be written to it."
     yield ""
+    yield from _cache_rules()
     for title, model in (
         ("[history]", HistoryTable),
         ("[warmup]", WarmupTable),
@@ -101,13 +107,52 @@ def plugins_toml() -> Iterator[str]:
         ("[alerters.NAME]", PluginTable),
     ):
         yield from _table(title, model)
-    yield from _settings()
+    settings = list(_built_in())
+    yield from _environment(settings)
+    yield from _settings(settings)
 
 
-def _settings() -> Iterator[str]:
-    """What the tables of the built-in plugins hold beside that."""
-    yield "# Settings of the built-in plugins"
+def _cache_rules() -> Iterator[str]:
+    """The cache rules, key by key, with the value of each rule where the file says nothing."""
+    yield "## [cache_rules.NAME]"
     yield ""
+    yield (CacheRule.__doc__ or "").splitlines()[0]
+    yield "NAME is one of these rules; each has a value of its own where the file says nothing."
+    yield ""
+    for name in DEFAULT_RULES:
+        datasets = ", ".join(f"`{dataset}`" for dataset, rule in RULE_OF.items() if rule == name)
+        yield f"- `{name}`: {datasets}"
+    yield ""
+    yield f"| key | type | {' | '.join(f'`{name}`' for name in DEFAULT_RULES)} | meaning |"
+    yield "|" + "---|" * (3 + len(DEFAULT_RULES))
+    for key, field in CacheRule.model_fields.items():
+        values = " | ".join(_value(getattr(rule, key)) for rule in DEFAULT_RULES.values())
+        yield f"| `{key}` | {_type(field.annotation)} | {values} | {_about(field)} |"
+    yield ""
+
+
+def _environment(settings: Iterable[tuple[str, type[BaseModel]]]) -> Iterator[str]:
+    """The variables that set keys: those of the core, and those of the built-in plugins."""
+    yield "## Environment variables"
+    yield ""
+    yield "| variable | key | where the file has the key too |"
+    yield "|---|---|---|"
+    given = list(variables())
+    for title, model in settings:
+        for key, field in model.model_fields.items():
+            extra = field.json_schema_extra
+            if isinstance(extra, dict) and "environment" in extra:
+                given.append(Variable(str(extra["environment"]), title, key, first=True))
+    for one in given:
+        counts = "the variable counts" if one.first else "the file counts"
+        yield f"| `{one.name}` | `{one.key}` of {one.table} | {counts} |"
+    yield ""
+    yield "Of two variables for one key the lower counts."
+    yield ""
+
+
+def _built_in() -> Iterator[tuple[str, type[BaseModel]]]:
+    """A title and the settings of each built-in plugin that has any."""
     tables = {"source": "sources", "cache": "caches", "alerter": "alerters"}
     plugins = Plugins()
     for plugin in installed():
@@ -118,7 +163,15 @@ def _settings() -> Iterator[str]:
             if model is None:
                 continue
             place = f"[{tables[kind]}.NAME]" if kind in tables else f"[auth.{plugin.name}]"
-            yield from _table(f'`plugin = "{plugin.name}"` ({kind}), in {place}', model)
+            yield f'`plugin = "{plugin.name}"` ({kind}), in {place}', model
+
+
+def _settings(settings: Iterable[tuple[str, type[BaseModel]]]) -> Iterator[str]:
+    """What the tables of the built-in plugins hold beside that."""
+    yield "# Settings of the built-in plugins"
+    yield ""
+    for title, model in settings:
+        yield from _table(title, model)
 
 
 def _table(title: str, model: type[BaseModel], *, skip_title: bool = False) -> Iterator[str]:
@@ -140,9 +193,12 @@ def _table(title: str, model: type[BaseModel], *, skip_title: bool = False) -> I
             if field.is_required()
             else _value(field.get_default(call_default_factory=True))
         )
-        about = " ".join((field.description or "").replace("``", "`").split())
-        yield f"| `{name}` | {_type(field.annotation)} | {default} | {about} |"
+        yield f"| `{name}` | {_type(field.annotation)} | {default} | {_about(field)} |"
     yield ""
+
+
+def _about(field: FieldInfo) -> str:
+    return " ".join((field.description or "").replace("``", "`").split())
 
 
 def _value(value: Any) -> str:

@@ -26,7 +26,7 @@ FLOORS = [
     {"routing", "caching", "history"},
     {"assembly", "answers"},
     {"past"},
-    {"finished", "series", "renames", "outcomes", "lookups", "checks"},
+    {"finished", "series", "renames", "outcomes", "lookups", "folders", "checks"},
     {"quality", "warmup", "control", "streaming"},
     {"keeping"},
     {"questions"},

@@ -56,7 +56,9 @@ def create_app(gateway: Gateway) -> FastAPI:
     # The last one added is the outermost.
     app.add_middleware(Compression)
     app.add_middleware(Load, gateway=gateway)
-    app.add_middleware(Surroundings, clock=gateway.clock)
+    app.add_middleware(
+        Surroundings, clock=gateway.clock, origins=lambda: gateway.streaming.table.origins
+    )
     app.add_middleware(Farewell, lifecycle=life)
     app.add_middleware(Sockets, audience=audience, lifecycle=life)
     add_error_handlers(app)

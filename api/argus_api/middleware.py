@@ -1,10 +1,10 @@
-"""What happens around every request, as plain ASGI: identity, caps, HEAD, last resort, gzip."""
+"""What happens around every request, as plain ASGI: identity, refusals, HEAD, last resort, gzip."""
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from uuid import uuid4
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -20,8 +20,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from argus_api.accept import takes_gzip
 from argus_api.errors import error_body
+from argus_api.strangers import SAFE, is_strange
 from argus_core import Clock
-from argus_core.errors import TooLarge
+from argus_core.errors import CallerError, Forbidden, TooLarge
 
 log = logging.getLogger("argus.api")
 
@@ -33,11 +34,17 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._~+/=-]{1,128}")
 
 
 class Surroundings:
-    """Gives each request an id and a start, keeps it within bounds, and answers its failures."""
+    """Gives each request an id and a start, keeps it within bounds, and answers its failures.
 
-    def __init__(self, app: ASGIApp, clock: Clock) -> None:
+    What may change something is refused from pages whose origin is not among ``origins()``.
+    """
+
+    def __init__(
+        self, app: ASGIApp, clock: Clock, origins: Callable[[], Collection[str]] = tuple
+    ) -> None:
         self.app = app
         self.clock = clock
+        self.origins = origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on and the response back, as ASGI has it."""
@@ -56,8 +63,8 @@ class Surroundings:
             "argus.started": self.clock.monotonic(),
         }
         try:
-            if excess := _excess(scope):
-                await self._answer(inner, receive, sender, TooLarge(excess))
+            if refusal := self._refusal(scope):
+                await self._answer(inner, receive, sender, refusal)
             else:
                 await self.app(inner, receive, sender)
         except ClientDisconnect:
@@ -68,8 +75,19 @@ class Surroundings:
                 raise
             await self._answer(inner, receive, sender, None)
 
+    def _refusal(self, scope: Scope) -> CallerError | None:
+        """Why the request goes no further, whatever it asks for."""
+        if excess := _excess(scope):
+            return TooLarge(excess)
+        if scope["method"] not in SAFE and is_strange(Headers(scope=scope), self.origins()):
+            return Forbidden(
+                "pages of this origin may change nothing here; an operator allows it under "
+                "[stream] origins"
+            )
+        return None
+
     async def _answer(
-        self, scope: Scope, receive: Receive, sender: _Sender, error: TooLarge | None
+        self, scope: Scope, receive: Receive, sender: _Sender, error: CallerError | None
     ) -> None:
         code, status, message = (
             (error.code, error.status, error.message)

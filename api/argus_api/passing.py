@@ -44,8 +44,19 @@ _HOP_BY_HOP = frozenset(
         "upgrade",
     }
 )
-# The edge has judged the credentials, compresses by itself and gives the request its id.
-_NOT_SENT = {"host", "authorization", "x-api-key", "cookie", "accept-encoding", "x-request-id"}
+# The edge has judged the credentials and the page, compresses by itself and gives the id.
+_NOT_SENT = frozenset(
+    {
+        "host",
+        "authorization",
+        "x-api-key",
+        "cookie",
+        "accept-encoding",
+        "x-request-id",
+        "origin",
+        "sec-fetch-site",
+    }
+)
 _NOT_RETURNED = {"date", "server", "x-request-id"}
 
 
@@ -179,8 +190,9 @@ def _together(body: dict[str, Any], edges: Mapping[str, Any]) -> dict[str, Any]:
     body["cleared_keys"] += sum(answer.get("cleared_keys", 0) for answer in answers)
     freed = [body["freed_memory_mb"], *(a.get("freed_memory_mb", 0.0) for a in answers)]
     body["freed_memory_mb"] = None if None in freed else round(sum(freed), 3)
-    silent = [name for name, answer in edges.items() if answer is None]
-    body["complete"] = body["complete"] and not silent
+    # The asking edge is among them: where there is none, nobody was heard at all.
+    done = [answer is not None and answer["complete"] for answer in edges.values()]
+    body["complete"] = body["complete"] and bool(done) and all(done)
     return body
 
 

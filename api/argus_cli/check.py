@@ -26,7 +26,7 @@ def check(*, config: ConfigOption = DEFAULT_CONFIG) -> None:
     failed = [result for result in results if not result.ok]
     for result in failed:
         typer.echo(err=True)
-        tell(result.message, where=f"{result.kind} {result.name}", fix=result.fix)
+        tell(result.message, where=result.where or f"{result.kind} {result.name}", fix=result.fix)
     if failed:
         raise typer.Exit(1)
 

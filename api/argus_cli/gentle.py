@@ -105,22 +105,20 @@ class GentleServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen; raises :class:`ConfigError` if somebody else has begun to since our bind."""
-        own = sockets is not None and sys.platform != "win32"
         try:
-            await super().startup([] if own else sockets)
-            for sock in sockets or () if own else ():
-                self._acceptors.append(
-                    Acceptor(
-                        sock,
-                        self._protocol,
-                        backlog=self.config.backlog,
-                        at_once=self._at_once,
-                    )
-                )
+            if sockets is None or sys.platform == "win32":
+                await super().startup(sockets)
+            else:
+                await super().startup([])
+                self._acceptors.extend(self._acceptor(sock) for sock in sockets)
         except OSError as error:
             raise refused(self.config.host, self.config.port, error) from None
         garbage.spare()
         self._announce()
+
+    def _acceptor(self, sock: socket.socket) -> Acceptor:
+        """Takes what connects to ``sock``, in place of the loop."""
+        return Acceptor(sock, self._protocol, backlog=self.config.backlog, at_once=self._at_once)
 
     def _protocol(self) -> asyncio.Protocol:
         """The protocol of one more connection, as uvicorn's own listeners make it."""

@@ -88,18 +88,28 @@ def clear(
     """Remove series from the archive, by name only; with both options, those that match both."""
     if source is None and symbol is None:
         raise typer.BadParameter("name what to clear with --source, --symbol or both")
-    named = " of ".join(text for text in (symbol, source) if text is not None)
+    wanted = None if symbol is None else _canonical(symbol)
+    named = " of ".join(text for text in (wanted, source) if text is not None)
     with _opened(config) as archive:
         if not yes:
             typer.confirm(f"Remove all of {named} from {archive.path}?", abort=True)
-        cleared = archive.clear(source=source, symbol=symbol)
+        cleared = archive.clear(source=source, symbol=wanted)
+        sources = ", ".join(dict.fromkeys(key.source for key in archive.series()))
     if not cleared.series:
-        typer.echo(f"The archive holds nothing of {named}; symbols are spelt like 600519.SH.")
+        typer.echo(f"The archive holds nothing of {named}; it has series of {sources or 'nobody'}.")
         return
     typer.echo(
         f"Removed {cleared.series} series of {named}: {cleared.rows:,} rows, "
         f"{_size(cleared.bytes)}."
     )
+
+
+def _canonical(text: str) -> str:
+    """The symbol as the archive spells it; a text that is none is told, and the command ends."""
+    with told():
+        from argus_core import parse_symbol
+
+        return parse_symbol(text)
 
 
 @contextmanager
@@ -109,18 +119,19 @@ def _opened(path: Path) -> Generator[Archive]:
         from argus_core import Clock
         from argus_core.config import Config
         from argus_core.errors import ConfigError
+        from argus_core.folders import archive_folder, open_archive
         from argus_core.history.archive import Archive
 
-        table = Config.load(path, os.environ).history
-        if table is None:
+        folder = archive_folder(Config.load(path, os.environ))
+        if folder is None:
             raise ConfigError(
                 "no archive is configured",
                 where=f"{path}, [history]",
                 fix='add a table [history], with path = "./data/history" if you like',
             )
-        archive = Archive(table.path, Clock())
+        archive = Archive(folder.path, Clock())
         try:
-            archive.open()
+            open_archive(archive, folder)
             yield archive
         finally:
             archive.close()

@@ -158,7 +158,7 @@ def origin_of(item: Found) -> Provenance:
         fetched_at=item.fetched_at,
         fresh_until=item.fetched_at,
         stale=item.outdated is not None,
-        reason=item.outdated,
+        reason=item.reason,
         simulated=item.simulated,
         resolution=item.resolution,
         replay=item.replay,

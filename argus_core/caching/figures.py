@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from types import MappingProxyType
 from typing import Literal
 
 from argus_core.caching.advice import Change
@@ -171,10 +170,7 @@ def rates(counters: Counters) -> tuple[float | None, float | None]:
     return hit, None if hit is None else round(1 - hit, 4)
 
 
-_ALL_KNOW: Mapping[str, str] = MappingProxyType({})
-
-
-def cleared(gone: Sequence[Cleared], untold: Mapping[str, str] = _ALL_KNOW) -> ClearedFigures:
+def cleared(gone: Sequence[Cleared], untold: Mapping[str, str] | None = None) -> ClearedFigures:
     """What went, together and level by level, and who does not know yet."""
     return ClearedFigures(
         cleared_keys=sum(level.entries for level in gone),
@@ -187,5 +183,5 @@ def cleared(gone: Sequence[Cleared], untold: Mapping[str, str] = _ALL_KNOW) -> C
             )
             for level in gone
         },
-        untold=untold,
+        untold=untold or {},
     )

@@ -2,8 +2,9 @@
 
 A rule's ``ttl`` is the life of a value while the market may change it. Outside the sessions
 nothing does, so a value lives until the market moves again, and what is renewed once a day lives
-until the next pre-open, over a weekend or a holiday that of the next trading day. Where a value does not yet tell what the market did last, because a
-vendor lags, it is asked for again every minute.
+until the next pre-open, which after a weekend or a holiday is that of the next trading day. Where a
+value does not yet tell what the market did last, because a vendor lags, it is asked for again every
+minute.
 """
 
 from __future__ import annotations

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
+from math import inf
 from random import Random
 from typing import Any, NamedTuple
 
 from argus_core.cache_tables import DEFAULT_RULES
 from argus_core.caching.freshness import Freshness
 from argus_core.caching.rules import Rules
+from argus_core.clock import SHANGHAI
+from argus_core.market.hours import trades_on
 from argus_core.model.query import CalendarQuery, Query
 from argus_core.model.records import Quote, TradingDays
 from argus_core.model.symbol import Symbol
@@ -20,20 +23,26 @@ _SHORT, _LONG = 0.001, 1e9
 class Life(NamedTuple):
     """The seconds between which a value's life follows the ttl; equal where the clock alone rules.
 
-    With a ttl of ``t`` it lives ``min(max(t, least), most)``.
+    A ttl that reaches to ``leap``, where a day without trading begins, counts as the longest one.
     """
 
     least: float
     most: float
+    leap: float = inf
+
+    def under(self, ttl: float) -> float:
+        """The seconds that a value lives under a ttl of so many."""
+        return self.most if ttl >= self.leap else min(max(ttl, self.least), self.most)
 
 
-FOR_EVER = Life(float("inf"), float("inf"))
+FOR_EVER = Life(inf, inf)
 
 
 class Lives:
     """The lives that the rules of freshness allow, without the chance that spreads their ends."""
 
     def __init__(self, settle_hours: float) -> None:
+        self._settle_hours = settle_hours
         self._short, self._long = (
             Freshness(_with_ttl(ttl), _Unmoved(), settle_hours) for ttl in (_SHORT, _LONG)
         )
@@ -45,7 +54,17 @@ class Lives:
             max(0.0, (judge.span(query, key, value, at).fresh_until - at).total_seconds())
             for judge in (self._short, self._long)
         )
-        return Life(least, most)
+        return Life(least, most, self._leap(query, key, value, at) if least < most else inf)
+
+    def _leap(self, query: Query, key: str, value: Any, at: datetime) -> float:
+        """The ttl from which on a value that is fetched at ``at`` lives over a day of rest."""
+        tomorrow = at.astimezone(SHANGHAI).date() + timedelta(days=1)
+        if trades_on(tomorrow):
+            return inf
+        midnight = datetime.combine(tomorrow, time(), SHANGHAI)
+        ttl = (midnight - at).total_seconds()
+        span = Freshness(_with_ttl(ttl), _Unmoved(), self._settle_hours).span(query, key, value, at)
+        return ttl if span.fresh_until > midnight else inf
 
 
 class _Unmoved(Random):

@@ -137,7 +137,7 @@ def _replayed(steps: list[Step], ttl: float, max_size: int, *, deeper: bool) -> 
             text, _, really = key
             end = ends.get(text)
             if end is None and really:
-                ends[text] = at + _lives(key, ttl)
+                ends[text] = at + key[1].under(ttl)
                 written.append(text)
                 hits += 1
             elif end is None or at >= end:
@@ -153,7 +153,7 @@ def _replayed(steps: list[Step], ttl: float, max_size: int, *, deeper: bool) -> 
                     fetched.append(key)
         asked += len(keys)
         for key in fetched:
-            ends[key[0]] = at + _lives(key, ttl)
+            ends[key[0]] = at + key[1].under(ttl)
             written.append(key[0])
         for text in written:
             kept[text] = None
@@ -162,11 +162,6 @@ def _replayed(steps: list[Step], ttl: float, max_size: int, *, deeper: bool) -> 
             kept.popitem(last=False)
         held = max(held, len(kept))
     return Replayed(asked, hits, squeezed, held)
-
-
-def _lives(key: Key, ttl: float) -> float:
-    least, most = key[1]
-    return least if ttl < least else min(ttl, most)
 
 
 def _variant(text: str) -> tuple[str, str]:

@@ -9,8 +9,10 @@ from typing import Any
 
 from argus_core.config import Config
 from argus_core.errors import ConfigError, PluginError
+from argus_core.extend.cache import Cache
 from argus_core.extend.source import Source
 from argus_core.routing.node import Node
+from argus_core.telemetry.mistakes import of_table
 from argus_core.telemetry.redact import Redactor
 
 log = logging.getLogger(__name__)
@@ -40,10 +42,17 @@ class Opened:
         """What is open, the first opened first."""
         return tuple(self._parts)
 
-    async def open(self, part: Any) -> None:
-        """Open a cache; it is closed with the rest, also if this fails."""
-        self._parts.append(part)
-        await part.open()
+    async def open(self, cache: Cache, config: Config) -> None:
+        """Open a cache; it is closed with the rest, also if this fails.
+
+        A :class:`ConfigError` of its own is raised with its table.
+        """
+        self._parts.append(cache)
+        try:
+            await cache.open()
+        except ConfigError as error:
+            table = f"{config.where}, [caches.{cache.name}]"
+            raise of_table(error, table, self._redactor) from None
 
     async def open_all(self, nodes: Iterable[Node], config: Config) -> None:
         """Open the sources of these nodes, all at once.

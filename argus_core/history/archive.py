@@ -8,6 +8,7 @@ Several processes may share one archive.
 from __future__ import annotations
 
 import logging
+import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
@@ -25,9 +26,11 @@ from argus_core.history.parts import (
     ArchiveStats,
     BackupReport,
     Cleared,
+    Mark,
     Part,
     Progress,
     RestoreReport,
+    RevisionPage,
     silent,
 )
 from argus_core.history.revisions import Revision
@@ -42,9 +45,11 @@ __all__ = [
     "ArchiveStats",
     "BackupReport",
     "Cleared",
+    "Mark",
     "Part",
     "RestoreReport",
     "Revision",
+    "RevisionPage",
     "SeriesKey",
     "Spans",
 ]
@@ -131,7 +136,8 @@ class Archive:
 
         Seals the days from ``start`` to ``end``, both inclusive, with the rows of ``frame`` that
         lie in them. Over days that were sealed before the new rows win, unless there is none at
-        all where there were rows: then the old ones stay.
+        all where there were rows: then the old ones stay. Where days have rows that were sealed
+        without, silent days beside the answer are sealed no more.
         """
         if start > end:
             return ()
@@ -149,19 +155,25 @@ class Archive:
         source: str | None = None,
         since: datetime | None = None,
         limit: int = 1000,
-    ) -> list[Revision]:
-        """Late corrections of sealed rows, the newest first."""
-        after = since.timestamp() if since is not None else None
+        after: Mark | None = None,
+    ) -> RevisionPage:
+        """A page of late corrections of sealed rows, the newest first.
+
+        ``after`` is the ``last`` of the page before.
+        """
+        noticed = since.timestamp() if since is not None else None
         return self._store.mended(
             lambda: self._store.ledger.revisions(
-                symbol=symbol, source=source, since=after, limit=limit
+                symbol=symbol, source=source, since=noticed, limit=limit, after=after
             )
         )
 
     def unverified(
         self, *, sealed_before: datetime, limit: int
     ) -> list[tuple[SeriesKey, date, date]]:
-        """Days that were sealed before that instant and not looked at since, the oldest first.
+        """Days that were sealed, or last corrected, before that instant and not looked at since.
+
+        The oldest come first.
 
         ``limit`` bounds the seals that are looked at; neighbours come as one stretch.
         """
@@ -176,10 +188,18 @@ class Archive:
             for pair in Spans.of(pairs, self._store.has_session)
         ]
 
-    def verified(self, key: SeriesKey, start: date, end: date) -> None:
-        """The days from ``start`` to ``end``, both inclusive, need no second look any more."""
+    def verified(
+        self, key: SeriesKey, start: date, end: date, *, sealed_before: datetime | None = None
+    ) -> None:
+        """The days from ``start`` to ``end``, both inclusive, need no second look any more.
+
+        Those that were sealed, or corrected, at ``sealed_before`` or later still do.
+        """
+        before = math.inf if sealed_before is None else sealed_before.timestamp()
         self._store.mended(
-            lambda: self._store.ledger.verified(key, lambda seal: seal.checked(start, end))
+            lambda: self._store.ledger.verified(
+                key, lambda s: s.checked(start, end) if s.sealed_at < before else (s,)
+            )
         )
 
     def series(self) -> list[SeriesKey]:
@@ -227,6 +247,8 @@ class Archive:
         """The rows of one series; None if it is not sealed all over the range."""
         store = self._store
         for _ in range(_ATTEMPTS):
+            # Of some chunks every day was found to be doubtful
+            shelved = [one for one in shelved if one.spans]
             if not shelved or not self._spans(shelved).covers(start, end):
                 return None
             at_hand = shelved
@@ -240,7 +262,7 @@ class Archive:
 
 def _joined(chunks: Sequence[Chunk], start: date, end: date) -> Part:
     """The rows of the chunks from ``start`` to ``end``."""
-    seals = [seal for chunk in chunks for seal in chunk.about.seals]
+    seals = [seal for chunk in chunks for seal in chunk.about.seals if seal.holds]
     # A weekend between two seals is in neither
     own = [seal for seal in seals if seal.first <= end and start <= seal.last] or seals
     frames = [_between(chunk.frame, start, end) for chunk in chunks]

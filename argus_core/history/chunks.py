@@ -46,8 +46,14 @@ class Seal:
     fetched_at: float
     """Seconds since the epoch, like the next."""
     sealed_at: float
+    """When what is told of them last was new; 0: they were sealed in error and are no more."""
     verified: bool = False
-    """Whether they have been fetched once more since, to notice late corrections."""
+    """Whether they have been fetched once more since, and nothing was corrected."""
+
+    @property
+    def holds(self) -> bool:
+        """False if the days are sealed no more, which outranks whatever was fetched before."""
+        return self.sealed_at > 0
 
     def cut(self, first: date, last: date) -> Seal:
         """The same of other days."""
@@ -55,12 +61,25 @@ class Seal:
 
     def checked(self, start: date, end: date) -> Iterator[Seal]:
         """The seal in up to three pieces, that from ``start`` to ``end`` verified."""
+        return self._parted(start, end, replace(self, verified=True))
+
+    def corrected(self, start: date, end: date, at: float) -> Iterator[Seal]:
+        """The same, that piece as if it was sealed ``at`` then: to be verified anew."""
+        return self._parted(start, end, replace(self, sealed_at=at, verified=False))
+
+    def broken(self, start: date, end: date, fetched_at: float) -> Iterator[Seal]:
+        """The same, that piece sealed no more, for what was ``fetched_at`` then speaks against."""
+        gone = replace(self, fetched_at=fetched_at, sealed_at=0.0, verified=True)
+        return self._parted(start, end, gone)
+
+    def _parted(self, start: date, end: date, changed: Seal) -> Iterator[Seal]:
+        """The seal in up to three pieces, ``changed`` from ``start`` to ``end``."""
         if self.last < start or end < self.first:
             yield self
             return
         if self.first < start:
             yield self.cut(self.first, start - _DAY)
-        yield replace(self, first=max(self.first, start), last=min(self.last, end), verified=True)
+        yield changed.cut(max(self.first, start), min(self.last, end))
         if end < self.last:
             yield self.cut(end + _DAY, self.last)
 

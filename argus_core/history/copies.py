@@ -106,7 +106,7 @@ def _pack(store: Store, file: IO[bytes], progress: Progress) -> tuple[int, int, 
                 )
             progress(number + 1, len(shelf))
         # After the chunks: one that was replaced meanwhile is there as it became
-        known = store.ledger.revisions(symbol=None, source=None, since=None, limit=_EVERY_REVISION)
+        known = store.ledger.revisions(limit=_EVERY_REVISION).rows
         manifest = orjson.dumps(
             {
                 "kind": _KIND,

@@ -8,7 +8,7 @@ from datetime import date
 from argus_core.history import rows
 from argus_core.history.chunks import Seal
 from argus_core.history.connections import Connections, LedgerDamaged
-from argus_core.history.parts import ArchiveStats, Cleared
+from argus_core.history.parts import ArchiveStats, Cleared, Mark, RevisionPage
 from argus_core.history.place import Place
 from argus_core.history.revisions import Revision
 from argus_core.history.rows import EVERY, Replacement, Shelved, Wanted
@@ -132,21 +132,35 @@ class Ledger:
             ]
 
     def revisions(
-        self, *, symbol: str | None, source: str | None, since: float | None, limit: int
-    ) -> list[Revision]:
-        """Corrections, the newest first."""
+        self,
+        *,
+        symbol: str | None = None,
+        source: str | None = None,
+        since: float | None = None,
+        limit: int,
+        after: Mark | None = None,
+    ) -> RevisionPage:
+        """At most ``limit`` corrections, the newest first; with ``after``, what comes after it."""
         bounds = {"symbol = ?": symbol, "source = ?": source, "noticed_at >= ?": since}
         asked = {text: value for text, value in bounds.items() if value is not None}
-        where = f"WHERE {' AND '.join(asked)}" if asked else ""
+        where, values = " AND ".join(asked) or "1", list(asked.values())
+        place = "(noticed_at, id) < (?, ?)" if after else "1"
         with self.connections.reading() as connection, self._understood():
-            return [
-                rows.revision(row)
-                for row in connection.execute(
-                    f"SELECT {rows.REVISION} FROM revisions {where} "  # noqa: S608 - fixed texts
-                    "ORDER BY noticed_at DESC, id DESC LIMIT ?",
-                    [*asked.values(), limit],
-                )
-            ]
+            (total,) = connection.execute(
+                f"SELECT count(*) FROM revisions WHERE {where}",  # noqa: S608 - fixed texts
+                values,
+            ).fetchone()
+            found = connection.execute(
+                f"SELECT id, {rows.REVISION} FROM revisions "  # noqa: S608 - fixed texts
+                f"WHERE {where} AND {place} ORDER BY noticed_at DESC, id DESC LIMIT ?",
+                [*values, *(after or ()), limit + 1],
+            ).fetchall()
+            page = tuple(rows.revision(row) for _, *row in found[:limit])
+            last = None
+            if len(found) > limit:
+                number, *_, noticed_at = found[limit - 1]
+                last = (float(noticed_at), int(number))
+            return RevisionPage(page, total, last)
 
     def series(self) -> list[SeriesKey]:
         """The series that have a chunk, in order."""

@@ -5,9 +5,9 @@ Pure functions; nothing here reads or writes a file.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 
 import polars as pl
@@ -17,8 +17,11 @@ from argus_core.errors import CacheError
 from argus_core.history.chunks import About, Chunk, Pair, Seal
 from argus_core.history.revisions import Revision, corrections
 from argus_core.history.series import Bucket, SeriesKey
+from argus_core.history.silence import SealedDays
 from argus_core.history.spans import HasSession, Spans, any_day
 from argus_core.market.bars import CANONICAL
+from argus_core.market.resample import bucket_bounds
+from argus_core.model.period import Period
 
 _DAY: Final = timedelta(days=1)
 _TIME: Final = pl.Datetime("ms", SHANGHAI.key)
@@ -38,6 +41,11 @@ class Patch:
         """The days it speaks of, exactly."""
         return Spans.of(((seal.first, seal.last) for seal in self.seals), any_day)
 
+    @property
+    def fetched_at(self) -> float:
+        """When the latest of it was fetched, in seconds since the epoch."""
+        return max(seal.fetched_at for seal in self.seals)
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -54,6 +62,8 @@ class Merged:
 
     changes: tuple[Change, ...]
     revisions: tuple[Revision, ...]
+    added: bool = False
+    """Whether a day that was sealed without a row has one now."""
 
 
 def tidy(key: SeriesKey, frame: pl.DataFrame, days: Spans) -> pl.DataFrame:
@@ -93,36 +103,43 @@ def merge(
 
     ``known`` are the seals by bucket as the ledger has them, which may be newer than a chunk's
     own. An answer that has no row at all where rows were sealed is no correction: the old rows
-    stay, and with them the time they were fetched.
+    stay, and with them the time they were fetched. One that has rows where none were sealed breaks
+    the seals of silent days beside it, as far as their chunks are among ``old``.
     """
     days = patch.days
     if _silent_about_the_sealed(old, patch):
         days = days.minus(pair for chunk in old.values() for pair in chunk.about.spans)
+    told, kept = _days_of(patch.frame), _kept(key, old.values(), has_session)
+    doubted = kept.doubted(told, days)
     changes: list[Change] = []
     found: list[Revision] = []
-    for bucket in _buckets(key, days):
+    for bucket in _buckets(key, days.union(doubted)):
         own = days.within(bucket.first, bucket.last)
         chunk = old.get(bucket.name)
         new = rows_of(patch.frame, own.pairs)
         if chunk is None and new.is_empty() and not any(has_session(*pair) for pair in own):
             # Before the exchange opened there is nothing to know
             continue
+        corrected: Pair | None = None
         if chunk is not None:
             sealed = common(own.pairs, chunk.about.spans)
             before, now = rows_of(chunk.frame, sealed), rows_of(new, sealed)
-            found += corrections(key, before, now, noticed_at)
-        seals = _sealed(known.get(bucket.name, ()), patch.seals, own)
+            revised = corrections(key, before, now, noticed_at)
+            corrected = _days_between(key, (before, now), revised)
+            found += revised
+        seals = _sealed(known.get(bucket.name, ()), patch.seals, own, corrected)
+        seals = _broken(seals, doubted, patch.fetched_at)
         about = About(
             key=key,
             bucket=bucket.name,
             version=1 if chunk is None else chunk.about.version + 1,
             rows=0,
-            spans=Spans.of(((seal.first, seal.last) for seal in seals), has_session).pairs,
+            spans=Spans.of(((s.first, s.last) for s in seals if s.holds), has_session).pairs,
             seals=seals,
-            resolution=patch.resolution,
+            resolution=patch.resolution if own else {},
         )
         changes.append(Change(bucket.name, seals, _overlaid(chunk, new, own, about)))
-    return Merged(tuple(changes), tuple(found))
+    return Merged(tuple(changes), tuple(found), added=bool(kept.added(told)))
 
 
 def newer(seals: Iterable[Seal], known: Sequence[Seal]) -> tuple[Seal, ...]:
@@ -130,6 +147,7 @@ def newer(seals: Iterable[Seal], known: Sequence[Seal]) -> tuple[Seal, ...]:
     return tuple(
         seal.cut(first, last)
         for seal in seals
+        if seal.holds
         for first, last in Spans(((seal.first, seal.last),), any_day).minus(
             (one.first, one.last) for one in known if one.fetched_at >= seal.fetched_at
         )
@@ -165,22 +183,65 @@ def _buckets(key: SeriesKey, days: Spans) -> list[Bucket]:
     return list(dict.fromkeys(b for first, last in days for b in key.buckets(first, last)))
 
 
-def _sealed(known: Sequence[Seal], fresh: Sequence[Seal], own: Spans) -> tuple[Seal, ...]:
+def _sealed(
+    known: Sequence[Seal], fresh: Sequence[Seal], own: Spans, corrected: Pair | None
+) -> tuple[Seal, ...]:
     """``known`` with the fresh seals over the days of ``own``.
 
-    What was sealed before keeps the day of its sealing and whether it was verified.
+    What was sealed before keeps the day of its sealing and whether it was verified, except for
+    the days that were ``corrected``.
     """
     pieces = [s.cut(a, b) for s in known for a, b in _minus(s, own.pairs)]
+    held = [seal for seal in known if seal.holds]
     for seal in fresh:
         clipped = common([(seal.first, seal.last)], own.pairs)
-        for before in known:
-            pieces += [
+        for before in held:
+            again = [
                 replace(before, first=first, last=last, fetched_at=seal.fetched_at)
                 for first, last in common(clipped, [(before.first, before.last)])
             ]
-        unsealed = Spans.of(clipped, any_day).minus((s.first, s.last) for s in known)
+            if corrected is not None:
+                at = max(before.sealed_at, seal.sealed_at)
+                again = [part for one in again for part in one.corrected(*corrected, at)]
+            pieces += again
+        unsealed = Spans.of(clipped, any_day).minus((s.first, s.last) for s in held)
         pieces += [seal.cut(first, last) for first, last in unsealed]
     return _joined(pieces)
+
+
+def _broken(seals: tuple[Seal, ...], doubted: Spans, fetched_at: float) -> tuple[Seal, ...]:
+    """The seals, those of the doubted days broken."""
+    for first, last in doubted:
+        seals = tuple(part for seal in seals for part in seal.broken(first, last, fetched_at))
+    return _joined(seals)
+
+
+def _kept(key: SeriesKey, chunks: Collection[Chunk], has_session: HasSession) -> SealedDays:
+    """What the chunks hold, as far as silence goes; of factors nothing: most days bring no row."""
+    if key.dataset != "bars":
+        return SealedDays(Spans(), (), lambda day: (day, day))
+    days = sorted(day for chunk in chunks for day in _days_of(chunk.frame))
+    held = Spans.of((pair for chunk in chunks for pair in chunk.about.spans), has_session)
+    period = Period(key.period)
+    return SealedDays(held, days, lambda day: bucket_bounds(day, period))
+
+
+def _days_of(frame: pl.DataFrame) -> list[date]:
+    """The days that have a row."""
+    days: list[date] = frame["date"].unique().to_list()
+    return days
+
+
+def _days_between(
+    key: SeriesKey, frames: Iterable[pl.DataFrame], revised: Collection[Revision]
+) -> Pair | None:
+    """The first and the last trading date of the rows that were revised."""
+    labels = {one.label for one in revised}
+    if not labels:
+        return None
+    rows = (row for frame in frames for row in zip(frame[key.label], frame["date"], strict=True))
+    days = [day for label, day in rows if label in labels]
+    return min(days), max(days)
 
 
 def _minus(seal: Seal, days: Iterable[Pair]) -> Spans:

@@ -8,6 +8,8 @@ from datetime import datetime
 
 import polars as pl
 
+from argus_core.history.revisions import Revision
+
 Progress = Callable[[int, int], None]
 """Told how many steps of how many are done."""
 
@@ -44,6 +46,21 @@ class ArchiveStats:
     spans: int
     """Stretches of sealed days, each within a chunk."""
     revisions: int
+
+
+Mark = tuple[float, int]
+"""A revision's place among all: when it was noticed, in POSIX seconds, and its number."""
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionPage:
+    """Some of the revisions that were asked for, the newest first."""
+
+    rows: tuple[Revision, ...]
+    total: int
+    """How many there are, on this page and on all others."""
+    last: Mark | None = None
+    """After which the next page begins; None if nothing comes after this one."""
 
 
 @dataclass(frozen=True, slots=True)

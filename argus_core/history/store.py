@@ -21,7 +21,7 @@ from argus_core.history.parts import Cleared
 from argus_core.history.place import Identity, Place
 from argus_core.history.rebuild import rebuild
 from argus_core.history.revisions import Revision, append, identity
-from argus_core.history.rows import Replacement, Shelved, Wanted
+from argus_core.history.rows import EVERY, Replacement, Shelved, Wanted
 from argus_core.history.series import SeriesKey
 from argus_core.history.spans import HasSession, Spans, any_day
 
@@ -164,17 +164,15 @@ class Store:
     ) -> tuple[bool, tuple[Revision, ...]] | None:
         """What :meth:`seal` gives; None if somebody else was first."""
         days = patch.days.pairs
-        low, high = key.bucket(days[0][0]).name, key.bucket(days[-1][1]).name
-        wanted = key, low, high
-        shelved = self.ledger.chunks([wanted]).get(key, [])
-        seals = self.ledger.seals(*wanted)
-        loaded = self.chunks(wanted, shelved)
-        if loaded is None:
+        found = self._merged(
+            (key, key.bucket(days[0][0]).name, key.bucket(days[-1][1]).name), patch
+        )
+        if found is not None and found[0].added:
+            # Of what lies beside it, days may be doubtful now
+            found = self._merged((key, *EVERY), patch)
+        if found is None:
             return None
-        chunks = {chunk.about.bucket: chunk for chunk in loaded}
-        files = {one.bucket: one.file for one in shelved}
-        now = self.clock.now()
-        merged = merge(key, chunks, seals, patch, has_session=self.has_session, noticed_at=now)
+        merged, seals, files = found
         if not _moves(merged, seals):
             return False, ()
         revisions = tuple(one for one in merged.revisions if identity(one) not in known)
@@ -184,6 +182,25 @@ class Store:
             )
             done = self._commit(key, files, merged, written, revisions)
         return (True, revisions) if done else None
+
+    def _merged(
+        self, wanted: Wanted, patch: Patch
+    ) -> tuple[Merged, dict[str, tuple[Seal, ...]], dict[str, str]] | None:
+        """The patch over the wanted chunks, their seals and files; None if somebody was first."""
+        shelved = self.ledger.chunks([wanted]).get(wanted[0], [])
+        seals = self.ledger.seals(*wanted)
+        loaded = self.chunks(wanted, shelved)
+        if loaded is None:
+            return None
+        merged = merge(
+            wanted[0],
+            {chunk.about.bucket: chunk for chunk in loaded},
+            seals,
+            patch,
+            has_session=self.has_session,
+            noticed_at=self.clock.now(),
+        )
+        return merged, seals, {one.bucket: one.file for one in shelved}
 
     def _commit(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from datetime import date, datetime, timedelta
+from functools import cache
 from typing import Final
 
 import polars as pl
@@ -20,8 +21,14 @@ from argus_core.market.resample import (
 )
 from argus_core.market.sessions import Session
 from argus_core.model.period import Adjust, Period
-from argus_core.model.query import HistoryQuery
+from argus_core.model.query import FactorsQuery, HistoryQuery
 
+FIRST_DATE: Final = date(1990, 12, 19)
+"""The first trading date of the mainland exchanges."""
+DAYS_BACK: Final = 20
+"""Days before a date within which the bar before it is looked for."""
+
+_BARS_A_DAY: Final = 240
 _PRICES: Final = ("open", "high", "low", "close")
 _PRICE_DIGITS: Final = 6
 _COUNT_DIGITS: Final = 4
@@ -86,6 +93,40 @@ def base_range(
             end = max(end, next_session_after(evening, next_session)[0])
     first = bucket_bounds(start - timedelta(days=lookback_days), query.period)[0]
     return first, bucket_bounds(end, query.period)[1]
+
+
+def rows_needed(query: HistoryQuery, today: date) -> int:
+    """About how many raw bars ``query`` takes, up to ``today``."""
+    start, end = base_range(query)
+    days = max(0, (min(end, today) - max(start, FIRST_DATE)).days) * 5 // 7
+    return days * len(query.symbols) * (_BARS_A_DAY if query.period.intraday else 1)
+
+
+def factors_query(query: HistoryQuery, today: date) -> FactorsQuery:
+    """The factors by which the bars of ``query`` are adjusted, or two of their days compared.
+
+    They begin well before the first bar, so that the one in force there is among them, and end
+    with the last one: what lies in the past does not wait for a source's word about today. Only
+    prices made those of today need today's factor, and a pinned base needs that of its own date.
+    """
+    first, last = base_range(query)
+    start = FIRST_DATE if query.adjust is Adjust.POST else first - timedelta(days=2 * DAYS_BACK)
+    base = query.adjust_base or start
+    as_of_today = query.adjust is Adjust.PRE and query.adjust_base is None
+    # Nobody knows the factors of days to come
+    end = today if as_of_today else min(last, today)
+    return FactorsQuery(symbols=query.symbols, start=min(start, base), end=max(end, base))
+
+
+@cache
+def empty_history(*, intraday: bool) -> pl.DataFrame:
+    """The frame of a symbol without bars: the columns of :func:`history_frame` and no row."""
+    labels: dict[str, pl.DataType] = {"date": pl.Date()}
+    if intraday:
+        labels = {"time": pl.Datetime("ms", str(SHANGHAI)), **labels}
+    numbers = (*_PRICES, "volume", "turnover", "change", "change_pct")
+    schema = {**labels, **dict.fromkeys(numbers, pl.Float64()), "final": pl.Boolean()}
+    return pl.DataFrame(schema=schema)
 
 
 def _calendar_day(bound: date) -> date:

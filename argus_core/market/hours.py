@@ -67,6 +67,14 @@ def next_move(symbol: Symbol, at: datetime) -> datetime:
     return at if place % 2 else edges[place]
 
 
+def first_move(symbol: Symbol, day: date) -> datetime:
+    """The instant at which the trading date ``day`` may begin to move, for a night the evening."""
+    before = last_trading_date(day - _A_DAY)
+    evening = time(_EVENING)
+    since = (day, time()) if before is None else (before, evening)
+    return next_move(symbol, datetime.combine(*since, SHANGHAI))
+
+
 def last_close(symbol: Symbol, at: datetime) -> datetime | None:
     """The end of the last session, breaks included, at or before ``at``; None if there is none.
 

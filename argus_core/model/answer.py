@@ -55,7 +55,8 @@ class Origin:
     """Where a value really comes from that a source passed on, as another gateway told it.
 
     ``path`` names the sources behind the one that was asked, the nearest first; the last of them
-    gave the value, ``age`` seconds ago. ``reason`` says why it is stale, where it is.
+    gave the value, ``age`` seconds ago. ``reason`` says why it is stale, where it is, or that it
+    was found offline.
     """
 
     path: tuple[str, ...]
@@ -121,11 +122,22 @@ class Found:
     """True if it may lack days and nobody else could be heard; it is not archived for good."""
     replay: Mapping[str, Any] | None = None
     """As in :class:`Origin`; what is out of a recorded day is not kept."""
+    remark: str | None = None
+    """What is told of a value that is not stale: that it was found offline. It is not kept."""
 
     @property
     def kept(self) -> bool:
-        """True if it may be kept for others: it is not stale already, nor out of a recorded day."""
-        return self.outdated is None and self.replay is None
+        """True if it may be kept for others.
+
+        What is stale already or out of a recorded day may not, nor what comes with a remark: that
+        holds as long as the gateway behind is offline, which nobody here hears the end of.
+        """
+        return self.outdated is None and self.replay is None and self.remark is None
+
+    @property
+    def reason(self) -> str | None:
+        """Why the value is stale, or what else was told of it."""
+        return self.outdated or self.remark
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,7 +64,9 @@ class _OriginForm(BaseModel):
     )
     age: _Seconds = Field(description="Seconds since the last of them gave the value.")
     stale: bool = Field(default=False, description="Whether it is older than it should be.")
-    reason: str | None = Field(default=None, description="Why it is stale.")
+    reason: str | None = Field(
+        default=None, description="Why it is stale, or that it was found offline."
+    )
     simulated: bool = Field(default=False, description="Whether it is invented.")
     resolution: dict[str, float] = Field(
         default_factory=dict[str, float], description="Fields counted coarsely, and their steps."

@@ -221,4 +221,5 @@ def _found(value: object, origin: Provenance) -> Found:
         origin.resolution,
         origin.path,
         origin.reason if origin.stale else None,
+        remark=None if origin.stale else origin.reason,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date, datetime
 from typing import Any, Final
 
 import polars as pl
@@ -12,7 +13,9 @@ import polars as pl
 from argus_core.answers.answers import MARGIN, OFFLINE
 from argus_core.answers.draft import Draft
 from argus_core.errors import AllSourcesFailed, ArgusError
-from argus_core.history.archive import SeriesKey
+from argus_core.history.archive import SeriesKey, Spans
+from argus_core.market import calendar
+from argus_core.market.hours import first_move, next_trading_date
 from argus_core.model.answer import UNHEARD, Answer, Failure, Provenance, Trace
 from argus_core.model.ask import Ask
 from argus_core.model.codec import as_of
@@ -20,7 +23,7 @@ from argus_core.model.symbol import Symbol
 from argus_core.past.attempt import ARCHIVE, Attempt
 from argus_core.past.forms import Form
 from argus_core.past.outcomes import Forgotten, Outcome, Outdated, Whole
-from argus_core.past.plan import Choice, Gap, longest
+from argus_core.past.plan import A_DAY, Choice, Gap, longest
 from argus_core.past.reader import NOTHING, Look
 from argus_core.past.shelf import SeriesQuery, Shelves, assembled, series_key
 from argus_core.past.verdict import outweighs_silence, refusal, worst
@@ -234,15 +237,15 @@ class Search:
         item = assembled(self.form, source, (first, last), part, {}) if part else None
         if item is None or item.value is None:
             return
-        now = self.shelves.clock.now()
+        lacks_since = self._lacks_since(want, first, last)
         most = self.ask.max_staleness
-        if most is not None and (now - item.fetched_at).total_seconds() > most:
+        if most is not None and not self._within(lacks_since, most):
             return
         why = OFFLINE if self.offline else UNHEARD
         origin = Provenance(
             source=source,
             fetched_at=item.fetched_at,
-            fresh_until=item.fetched_at,
+            fresh_until=lacks_since,
             as_of=as_of(item.value),
             cache=ARCHIVE,
             stale=True,
@@ -250,3 +253,20 @@ class Search:
             resolution=item.resolution,
         )
         self._take(want.symbol, item.value, origin)
+
+    def _lacks_since(self, want: Want, first: date, last: date) -> datetime:
+        """Since when the archived dates are not all that there is of the question; now at most.
+
+        What is sealed stays true however long ago it was fetched: out of date is an answer by the
+        first trading date that it lacks.
+        """
+        now = self.shelves.clock.now()
+        missing = Spans(((first, last),)).missing(*want.asked).pairs
+        if not missing:
+            return now
+        start = max(missing[0][0], calendar.first())
+        return min(now, first_move(want.symbol, next_trading_date(start - A_DAY)))
+
+    def _within(self, since: datetime, most: float) -> bool:
+        """True if that instant lies at most so many seconds back; never where that is 0."""
+        return most > 0 and (self.shelves.clock.now() - since).total_seconds() <= most

@@ -86,6 +86,7 @@ class Verification:
         if form.whole:
             spans = (await asyncio.to_thread(archive.covered, [key]))[key]
             asked = next(iter(form.stretches(spans, asked)), asked)
+        began = self.shelves.clock.now()
         shelf = ArchiveShelf(self.shelves, form, (key.source,), blind=True)
         ask = Ask(deadline=Deadline.within(SECONDS, self.shelves.clock), use_cache=False)
         only = frozenset({key.source})
@@ -100,7 +101,10 @@ class Verification:
             return False
         if answer.errors:
             return False
-        await asyncio.to_thread(archive.verified, key, stretch.start, stretch.end)
+        # What was corrected just now may be corrected again: it is looked at once more.
+        await asyncio.to_thread(
+            archive.verified, key, stretch.start, stretch.end, sealed_before=began
+        )
         return True
 
     def _node(self, stretch: Stretch) -> Node | None:

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from argus_core.clock import Clock
 from argus_core.errors import CallerError
-from argus_core.history.archive import Archive, Revision
+from argus_core.history.archive import Archive, Mark, RevisionPage
 from argus_core.model.ask import Ask
 from argus_core.model.query import HistoryQuery
 from argus_core.model.symbol import Symbol
@@ -31,10 +31,10 @@ class NoSuchSource(CallerError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revisions:
-    """Late corrections, the newest first; ``archive`` is False where nothing is archived at all."""
+    """A page of late corrections; ``archive`` is False where nothing is archived at all."""
 
     archive: bool
-    rows: tuple[Revision, ...]
+    page: RevisionPage
 
 
 class Quality:
@@ -104,18 +104,20 @@ class Quality:
         source: str | None = None,
         since: datetime | None = None,
         limit: int = 100,
+        after: Mark | None = None,
     ) -> Revisions:
         """What sources said differently after a day was sealed, as the archive noticed it.
 
-        ``since`` is the aware instant from which on it was noticed. A renamed symbol's are found
-        under its present code. Raises :class:`CacheError` if the archive cannot be read.
+        ``since`` is the aware instant from which on it was noticed, ``after`` the last of the page
+        before. A renamed symbol's are found under its present code. Raises :class:`CacheError` if
+        the archive cannot be read.
         """
         archive = self._archive
         if archive is None:
-            return Revisions(archive=False, rows=())
+            return Revisions(archive=False, page=RevisionPage((), total=0))
         if symbol is not None:
             (symbol,) = await self._renames.current((symbol,), ask)
-        found = await asyncio.to_thread(
-            archive.revisions, symbol=symbol, source=source, since=since, limit=limit
+        page = await asyncio.to_thread(
+            archive.revisions, symbol=symbol, source=source, since=since, limit=limit, after=after
         )
-        return Revisions(archive=True, rows=tuple(found))
+        return Revisions(archive=True, page=page)

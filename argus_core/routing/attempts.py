@@ -257,6 +257,7 @@ class Attempts:
                     origin.path,
                     (origin.reason or f"{node.name} says so") if origin.stale else None,
                     replay=origin.replay,
+                    remark=None if origin.stale else origin.reason,
                 )
             find(key, found, reply.doubts.get(key))
         walk.faults.update(reply.faults)

@@ -9,7 +9,8 @@ from typing import Any, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
-from argus_core.errors import ConfigError
+from argus_core.errors import ConfigError, PluginError
+from argus_core.telemetry.redact import Redactor
 from argus_core.telemetry.shapes import fields_of, inside, shape_of
 
 _LISTS = {"tuple_type", "list_type", "set_type", "frozen_set_type"}
@@ -53,6 +54,13 @@ def made(kind: type[_Made], value: object, where: str, key: str = "") -> _Made:
         return TypeAdapter(kind).validate_python(value)
     except ValidationError as error:
         raise explain(error, where, kind, key=key, show=True) from None
+
+
+def of_table(error: ConfigError, table: str, redactor: Redactor) -> PluginError:
+    """A plugin's own error as one that also names its table, and tells no secret."""
+    where = ", ".join(filter(None, (table, redactor.text(error.where))))
+    fix = redactor.text(error.fix)
+    return PluginError(redactor.foreign(error.message), where=where, fix=fix)
 
 
 def explain(

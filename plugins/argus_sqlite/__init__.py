@@ -202,6 +202,8 @@ class Sqlite(Cache):
 
     def _opened(self) -> None:
         try:
+            if self._file.path.is_dir():  # else a lock would be made beside it first
+                raise IsADirectoryError(errno.EISDIR, "it is a directory")
             self._current()
         except (sqlite3.Error, OSError, Foreign) as error:
             passing = (
@@ -214,11 +216,17 @@ class Sqlite(Cache):
             raise self._unusable(error) from error
 
     def _unusable(self, error: Exception) -> PluginError:
+        why = str(error)
         fix = "let this user write to its directory, or name another file with `path`"
         if isinstance(error, Foreign):
             fix = "name another file with `path`, or move this one away"
+        elif isinstance(error, FileExistsError | NotADirectoryError):
+            why = f"{error.filename} is not a directory"
+            fix = "name another file with `path`, or move away what is in its way"
+        elif isinstance(error, IsADirectoryError):
+            why, fix = "it is a directory", "name a file with `path`"
         return PluginError(
-            f"the file of cache {self.name!r} cannot be used: {error}",
+            f"the file of cache {self.name!r} cannot be used: {why}",
             where=str(self._file.path),
             fix=fix,
         )

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from support.process import argus
 
-from argus_core.config import Config
+from argus_core.config import TABLES, Config
+from argus_core.environment import variables
 from argus_core.gateway import Gateway
 from argus_core.hookspecs import PROJECT
 from argus_core.plugins import KINDS
@@ -39,6 +40,12 @@ def test_links_lead_somewhere(page):
     for target, _ in LINK.findall(page.read_text(encoding="utf-8")):
         if "://" not in target:
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_every_table_and_variable_of_the_configuration_is_on_its_page():
+    page = (ROOT / "docs/operate/plugins-toml.md").read_text(encoding="utf-8")
+    assert {name for name in TABLES if f"\n## [{name}" not in page} == set()
+    assert {one.name for one in variables() if f"| `{one.name}` |" not in page} == set()
 
 
 def test_generated_pages_are_up_to_date():

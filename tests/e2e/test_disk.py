@@ -9,14 +9,13 @@ import os
 import random
 import signal
 import sqlite3
-import subprocess
 import sys
 import time
 from contextlib import ExitStack, closing
 from datetime import date, timedelta
 
 import httpx
-import pytest
+from support.disk import filled, small_disk_of
 from support.distribution import install
 from support.process import PLAINLY, argus, environment
 
@@ -79,19 +78,7 @@ LATEST = "/api/v1/market_data/latest?symbols="
 HISTORY = "/api/v1/market_data/history?symbols={}&start_date={}&end_date={}"
 
 
-@pytest.fixture
-def disk(tmp_path):
-    """A file system of 16 mebibytes."""
-    if sys.platform != "linux" or os.geteuid() != 0:
-        pytest.skip("only root can mount a small tmpfs")
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(place)]
-    done = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"no tmpfs can be mounted here: {done.stderr.strip()}")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
+small_disk = small_disk_of(16)
 
 
 class Consumer:
@@ -151,30 +138,23 @@ def locked(path):
         db.execute("ROLLBACK")
 
 
-def filled(path):
-    """Take all room that is left."""
-    with path.open("wb", buffering=0) as file:
-        for size in (1 << 20, 1 << 12, 1):
-            with contextlib.suppress(OSError):
-                while True:
-                    file.write(b"x" * size)
-
-
 def spoilt(path):
     """Overwrite the file where it is."""
     with path.open("r+b") as file:
         file.write(b"\xa5" * path.stat().st_size)
 
 
-def test_whatever_the_disk_does_everybody_is_answered_and_rightly(tmp_path, monkeypatch, disk):
-    site, book = tmp_path / "site", tmp_path / "book"
+def test_whatever_the_disk_does_everybody_is_answered_and_rightly(
+    tmp_path, monkeypatch, small_disk
+):
+    disk, site, book = small_disk, tmp_path / "site", tmp_path / "book"
     site.mkdir()
     install(site, monkeypatch, dist="steady", module="steady", source=PLUGIN, entry="steady")
     config = tmp_path / "plugins.toml"
     config.write_text(CONFIG.format(book=book, disk=disk))
     env = environment(PYTHONPATH=os.pathsep.join([str(site), *sys.path]))
     command = ("serve", "--config", str(config))
-    cache, ledger, ballast = disk / "cache.sqlite3", "ledger.sqlite3", disk / "ballast"
+    cache, ledger = disk / "cache.sqlite3", "ledger.sqlite3"
     with ExitStack() as stack:
         client = stack.enter_context(httpx.Client(timeout=20, **PLAINLY))
         server = stack.enter_context(argus(tmp_path, *command, env=env))
@@ -185,7 +165,7 @@ def test_whatever_the_disk_does_everybody_is_answered_and_rightly(tmp_path, monk
         asking.until_back()
         with locked(disk / "history" / ledger):
             asking.load(1.5)
-        filled(ballast)
+        ballast = filled(disk)
         asking.load(1.5)
         ballast.unlink()
         asking.until_back()

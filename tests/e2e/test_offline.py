@@ -119,6 +119,17 @@ def test_offline_answers_are_those_from_before_and_say_so(place):
     assert (tmp_path / "calls").read_text() == calls, "nobody was asked, no source was opened"
 
 
+def test_several_processes_say_of_each_answer_that_they_are_offline_too(place):
+    _, serve = place
+    with serve() as online:
+        assert online.get(LATEST + "600519.SH").is_success
+        assert online.get(HISTORY.format("2024-01-02", "2024-03-29")).is_success
+    with serve("--offline", "--workers", "2") as offline:
+        asked = [LATEST + "600519.SH", HISTORY.format("2024-02-01", "2024-03-01"), DATES]
+        told = [offline.get(path).json() for path in asked * 3]  # of either edge, and once more
+    assert [body["meta"].get("reason") for body in told] == ["offline"] * 9
+
+
 def test_offline_with_nothing_on_disk_is_refused_with_what_to_add(place, capfd):
     tmp_path, serve = place
     config = (tmp_path / "plugins.toml").read_text()

@@ -187,6 +187,10 @@ def test_what_operators_do_at_one_edge_holds_at_the_other(house):
     for _ in range(10):
         house.get(path)
     assert house.lines.count("call 600036.SH") == 2
+    deeper = httpx.delete(house.url + "/api/v1/cache/clear?level=L2", **PLAINLY).json()
+    assert deeper["complete"] is True, "edges have no second level"
+    assert deeper["cleared_keys"] == deeper["levels"]["L2"]["cleared_keys"] > 0
+    assert {edge["cleared_keys"] for edge in deeper["edges"].values()} == {0}
     stats = house.get("/api/v1/cache/stats").json()
     assert stats["process"] == "agent"
     assert [level["plugin"] for level in stats["data"]["cache_levels"].values()] == [

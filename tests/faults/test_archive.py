@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from faults import archive_kills
 from support.archive import DAYS, at, bars, closes, day, days_between
+from support.disk import filled, small_disk_of
 
 from argus_core import Clock
 from argus_core.errors import CacheError
@@ -58,27 +56,7 @@ def test_writers_that_are_killed_lose_nothing_that_was_sealed(tmp_path):
     assert archive_kills.run(5, tmp_path / "h", show=False) == []
 
 
-@pytest.fixture
-def small_disk():
-    """A file system of two megabytes."""
-    if sys.platform != "linux" or os.geteuid() != 0:
-        pytest.skip("only root on Linux can mount a small tmpfs")
-    folder = Path(tempfile.mkdtemp())
-    command = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        folder.rmdir()
-        pytest.skip(f"no tmpfs can be mounted here: {done.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-    shutil.rmtree(folder)
-
-
-def fill(path):
-    """Leave no byte of the disk free."""
-    with suppress(OSError), path.open("wb", buffering=0) as file:
-        while True:
-            file.write(b"x" * 4096)
+small_disk = small_disk_of(2)
 
 
 def test_a_full_disk_refuses_writes_keeps_what_is_sealed_and_recovers(small_disk):
@@ -87,8 +65,7 @@ def test_a_full_disk_refuses_writes_keeps_what_is_sealed_and_recovers(small_disk
         sealed = keys[:30]
         for key in sealed:
             put(archive, key=key)
-        filler = small_disk / "filler"
-        fill(filler)
+        ballast = filled(small_disk)
         refused = keys[len(sealed)]
         with pytest.raises(CacheError):
             put(archive, key=refused)
@@ -97,7 +74,7 @@ def test_a_full_disk_refuses_writes_keeps_what_is_sealed_and_recovers(small_disk
         assert not list(small_disk.rglob(".*.tmp"))
         with opened(small_disk / "h") as other:
             assert all(got(other, key=key) == ROWS for key in sealed)
-        filler.unlink()
+        ballast.unlink()
         put(archive, key=refused)
         assert got(archive, key=refused) == ROWS
 

@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
+from support.disk import filled, small_disk_of
 
 from argus_core import CacheError, Clock, PluginError
 from argus_sqlite import MEBIBYTE, Sqlite, SqliteSettings
@@ -248,29 +249,7 @@ class TestDamaged:
             assert await cache.get_many(["new"]) == {"new": b"1"}
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 24 mebibytes."""
-    if sys.platform != "linux" or os.geteuid() != 0:
-        pytest.skip("only root can mount a small tmpfs")
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(place)]
-    done = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"no tmpfs can be mounted here: {done.stderr.strip()}")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
-
-
-def filled(place):
-    """Take all room that is left."""
-    with (place / "ballast").open("wb", buffering=0) as file:
-        for size in (1 << 20, 1 << 12, 1):
-            with contextlib.suppress(OSError):
-                while True:
-                    file.write(b"x" * size)
-    assert not shutil.disk_usage(place).free
+small_disk = small_disk_of(24)
 
 
 class TestFull:
@@ -278,12 +257,12 @@ class TestFull:
         kept = batch("kept")
         async with opened(small_disk / "cache.sqlite3", max_mb=64) as cache:
             await cache.set_many(kept, LIFE)
-            filled(small_disk)
+            ballast = filled(small_disk)
             more = [batch(f"more{n}") for n in range(200)]
             with pytest.raises(CacheError, match="full"):
                 await written(cache, more)
             assert await cache.get_many(kept) == kept
-            (small_disk / "ballast").unlink()
+            ballast.unlink()
             await cache.set_many({"after": b"1"}, LIFE)
             assert await cache.get_many(["after", "kept:7"]) == {
                 "after": b"1",
@@ -302,11 +281,11 @@ class TestFull:
             assert await cache.get_many(batch("new")) == batch("new")
 
     async def test_no_room_to_begin_with_is_waited_for(self, small_disk, caplog):
-        filled(small_disk)
+        ballast = filled(small_disk)
         async with opened(small_disk / "cache.sqlite3") as cache:
             assert "cannot be used yet" in caplog.text
             await refused(cache, {"a": b"1"})
-            (small_disk / "ballast").unlink()
+            ballast.unlink()
             await cache.set_many({"a": b"1"}, LIFE)
             assert await cache.get_many(["a"]) == {"a": b"1"}
 

@@ -54,13 +54,13 @@ class Namespace:
     def losing(self, percent: int) -> Generator[None]:
         """So many packets are lost in either direction. :class:`Lacking` without netem."""
         loss = ("root", "netem", "loss", f"{percent}%")
-        _run("tc", "qdisc", "add", "dev", self.ours, *loss)
-        _run("tc", "-n", self.name, "qdisc", "add", "dev", self.its, *loss)
+        run("tc", "qdisc", "add", "dev", self.ours, *loss)
+        run("tc", "-n", self.name, "qdisc", "add", "dev", self.its, *loss)
         try:
             yield
         finally:
-            _run("tc", "qdisc", "del", "dev", self.ours, "root")
-            _run("tc", "-n", self.name, "qdisc", "del", "dev", self.its, "root")
+            run("tc", "qdisc", "del", "dev", self.ours, "root")
+            run("tc", "-n", self.name, "qdisc", "del", "dev", self.its, "root")
 
 
 @contextlib.contextmanager
@@ -97,28 +97,17 @@ def entered(name: str) -> Generator[None]:
             _enter(libc, home.fileno())
 
 
-@contextlib.contextmanager
-def small_disk(directory: Path, megabytes: int) -> Generator[Path]:
-    """A file system of that size in memory, in a directory of this name. Raises `Lacking`."""
-    privileged("mount", "umount")
-    directory.mkdir()
-    _run("mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "argus", str(directory))
-    try:
-        yield directory
-    finally:
-        _run("umount", "--lazy", str(directory))
-
-
 def _enter(libc: ctypes.CDLL, descriptor: int) -> None:
     if libc.setns(descriptor, _NEW_NET):
         raise Lacking(os.strerror(ctypes.get_errno()))
 
 
 def _ip(*arguments: str) -> None:
-    _run("ip", *arguments)
+    run("ip", *arguments)
 
 
-def _run(*command: str) -> None:
+def run(*command: str) -> None:
+    """Run a command to its end. Raises :class:`Lacking` if it fails, with what it says."""
     privileged(command[0])
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:

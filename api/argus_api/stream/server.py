@@ -7,7 +7,6 @@ import logging
 import math
 from contextlib import suppress
 from typing import Any
-from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 from starlette.requests import HTTPConnection
@@ -17,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from argus_api.auth import DATA, presented_of, refuse_keys_in_url, vouched_for
 from argus_api.errors import error_body
 from argus_api.lifecycle import Lifecycle
+from argus_api.strangers import is_strange
 from argus_api.stream.audience import Audience
 from argus_api.stream.codes import ABUSES, NOT_ALLOWED
 from argus_api.stream.connection import Connection
@@ -93,14 +93,7 @@ class Sockets:
 
     def _refuse_strangers(self, request: HTTPConnection) -> None:
         """Raise :class:`Forbidden` for scripts of pages that are neither ours nor allowed."""
-        origin = request.headers.get("origin")
-        if origin is None:
-            return
-        try:
-            own = urlsplit(origin).netloc == request.headers.get("host")
-        except ValueError:  # it is no address at all
-            own = False
-        if not own and origin not in self._audience.streaming.table.origins:
+        if is_strange(request.headers, self._audience.streaming.table.origins):
             raise Forbidden(
                 "pages of this origin may not connect; an operator allows it under [stream] origins"
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime, time
 from typing import Any, Literal
 
@@ -19,7 +20,7 @@ from argus_api.reading import read_moment, read_text
 from argus_api.terms import OTHER_SECONDS, ask_of, gateway_of, today_of
 from argus_api.wire import instant
 from argus_core import SHANGHAI, parse_symbol
-from argus_core.history.archive import Revision
+from argus_core.history.archive import Mark, Revision
 
 router = APIRouter(prefix="/api/v1/quality", tags=["system"])
 
@@ -44,12 +45,15 @@ class RevisionRow(BaseModel):
 
 
 class RevisionsBody(BaseModel):
-    """Late corrections, the newest first."""
+    """A page of late corrections, the newest first."""
 
     success: Literal[True]
     data: list[RevisionRow]
     archive: bool = Field(description="False where nothing is archived, so nothing can be noticed.")
-    total_records: int
+    total_records: int = Field(description="How many there are, on this page and on all others.")
+    next_cursor: str | None = Field(
+        description="The `cursor` of the next page; null where nothing comes after this one."
+    )
     timestamp: str
 
 
@@ -61,6 +65,20 @@ def _read_limit(text: str) -> int:
     return limit
 
 
+def _read_cursor(text: str) -> Mark:
+    found = _CURSOR.fullmatch(text)
+    if found is None:
+        raise BadValueError(f"must be the next_cursor of an answer, not {quoted(text)}")
+    number, noticed_at = found.groups()
+    return float(noticed_at), int(number)
+
+
+def _cursor(last: Mark | None) -> str | None:
+    # repr() tells a float exactly, so that the page begins behind this very row.
+    return None if last is None else f"{last[1]}-{last[0]!r}"
+
+
+_CURSOR = re.compile(r"([0-9]{1,18})-([0-9]{1,12}\.[0-9]{1,9})")
 _TEXT = {"type": "string", "minLength": 1}
 SYMBOL: Param[str | None] = Param(
     name="symbol",
@@ -86,11 +104,18 @@ LIMIT: Param[int] = Param(
     name="limit",
     parse=_read_limit,
     default=USUAL,
-    about="The most entries to answer.",
+    about="The most entries of one page.",
     schema={"type": "integer", "minimum": 1, "maximum": MOST},
 )
 
-_PARAMS = Params(SYMBOL, SOURCE, SINCE, LIMIT)
+CURSOR: Param[Mark | None] = Param(
+    name="cursor",
+    parse=_read_cursor,
+    about="Only what comes after the page whose `next_cursor` this is; the rest asked as there.",
+    schema=_TEXT,
+)
+
+_PARAMS = Params(SYMBOL, SOURCE, SINCE, LIMIT, CURSOR)
 _DEFAULT_TERMS = Params(USE_CACHE, MAX_STALENESS)
 
 
@@ -104,7 +129,9 @@ _DEFAULT_TERMS = Params(USE_CACHE, MAX_STALENESS)
 async def revisions(request: Request) -> Response:
     """What sources said differently of sealed days when they were asked again.
 
-    The list is empty, and `archive` false, where no archive is configured.
+    Pages hold each entry once, though new ones be noticed between them: ask for the next one with
+    the `next_cursor` of the one before. The list is empty, and `archive` false, where no archive is
+    configured.
     """
     asked = _PARAMS.read(request.query_params.multi_items())
     today, text, since = today_of(request), asked[SYMBOL], asked[SINCE]
@@ -114,13 +141,16 @@ async def revisions(request: Request) -> Response:
         source=asked[SOURCE],
         since=None if since is None else _instant_of(since),
         limit=asked[LIMIT],
+        after=asked[CURSOR],
     )
+    page = found.page
     now = gateway_of(request).clock.now().replace(microsecond=0)
     body = {
         "success": True,
-        "data": [_row(revision) for revision in found.rows],
+        "data": [_row(revision) for revision in page.rows],
         "archive": found.archive,
-        "total_records": len(found.rows),
+        "total_records": page.total,
+        "next_cursor": _cursor(page.last),
         "timestamp": instant(now),
     }
     return Response(encoded(body), headers={"Cache-Control": "no-store"}, media_type=JSON)

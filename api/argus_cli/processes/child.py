@@ -22,6 +22,7 @@ from argus_cli.logs import configuration
 from argus_cli.processes.agent import Agent
 from argus_cli.processes.edge import Edge
 from argus_cli.processes.line import Line
+from argus_cli.processes.sockets import BACKLOG
 from argus_cli.processes.words import AGENT, DRAIN, FAILED, FORCE, READY, Message, Start
 from argus_core.config import Config
 from argus_core.errors import ArgusError, ConfigError
@@ -88,7 +89,7 @@ def _run(part: Part, start: Start, line: Line) -> None:
         timeout_keep_alive=5 if start.role != AGENT else 75,
         **SERVER,
         # Edges share their socket: each takes one connection a turn, so that they share these too.
-        backlog=1 if sys.platform == "win32" and start.role != AGENT else 2048,
+        backlog=1 if sys.platform == "win32" and start.role != AGENT else BACKLOG,
         # On Windows a shared socket cannot be in two completion ports; uvicorn's way to ask for a
         # loop without them is to speak of several workers.
         workers=1 if start.role == AGENT else 2,

@@ -15,7 +15,7 @@ _KEY = "the key to the agent's door"
 """Where the key stands in the environment of the configuration, not in that of the process."""
 
 
-def edge_config(config: Config, door: Door, private: Path) -> Config:
+def edge_config(config: Config, door: Door, private: Path, *, offline: bool = False) -> Config:
     """The same server, authentication and rules; everything else is asked of the agent.
 
     Of the tiers only those in the process' own memory stay: what several processes share, the
@@ -33,6 +33,7 @@ def edge_config(config: Config, door: Door, private: Path) -> Config:
             "private_dir": private,
             "environ": {**config.environ, _KEY: door.key},
             "inner": frozenset({AGENT}),
+            "offline": offline,
         }
     )
 

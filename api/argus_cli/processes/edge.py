@@ -40,7 +40,8 @@ class Edge:
     """A gateway whose only source is the agent, in front of everything else that the agent says."""
 
     def __init__(self, config: Config, start: Start, line: Line) -> None:
-        self.gateway = Gateway(edge_config(config, start.door, Path(start.private)))
+        private = Path(start.private)
+        self.gateway = Gateway(edge_config(config, start.door, private, offline=start.offline))
         self.app = create_app(self.gateway)
         self.served: ASGIApp = self.app
         self._shared = start.listener

@@ -12,6 +12,7 @@ from argus_cli.processes.words import Door
 from argus_core.errors import ConfigError
 
 BACKLOG = 2048
+"""Connections that may stand and wait to be accepted."""
 
 
 class Shared(socket.socket):
@@ -22,7 +23,7 @@ class Shared(socket.socket):
     """
 
     def listen(self, _backlog: int = BACKLOG, /) -> None:
-        """Listen with a queue of 2048."""
+        """Listen with a queue of ``BACKLOG``."""
         super().listen(BACKLOG)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 import time
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 
+from support.disk import filled
 from support.matrix.house import House
 from support.matrix.market import library
 from support.matrix.watch import healthy
@@ -158,16 +158,11 @@ def _jump(seconds: int) -> Fault:
 def _full(house: House) -> Generator[None]:
     """Fill the disk to the last byte."""
     assert house.disk is not None
-    stuffing = house.disk / "stuffing"
-    with stuffing.open("wb", buffering=0) as file:
-        for size in (1 << 16, 1 << 12, 1):
-            with contextlib.suppress(OSError):
-                while True:
-                    file.write(b"\0" * size)
+    ballast = filled(house.disk)
     try:
         yield
     finally:
-        stuffing.unlink()
+        ballast.unlink()
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import orjson
 import psutil
+from support.disk import mounted
 from support.matrix.evidence import Evidence
 from support.matrix.faults import NOTHING, Row
 from support.matrix.house import NAMES, House, house, leaks
@@ -23,7 +24,7 @@ from support.matrix.market import STEP, TIMELESS
 from support.matrix.served import Unready
 from support.matrix.truth import SYMBOLS
 from support.matrix.watch import Watch, watching
-from support.network import Lacking, Namespace, namespace, small_disk
+from support.network import Lacking, Namespace, namespace
 from support.vendors import Vendor, surroundings
 
 AGE = 3.0 + STEP + 1.5
@@ -104,7 +105,7 @@ def trial(
                     pass  # whether it can be done is known before anything is started
             disk = directory / "disk" if row.disk else None
             if disk is not None:
-                stack.enter_context(small_disk(disk, DISK))
+                stack.enter_context(mounted(disk, DISK))
             listen = None if cable is None else (cable.name, cable.address)
             built = stack.enter_context(house(directory, stand_ins, disk=disk, listen=listen))
             return tried(row, built, data, pace, cable)

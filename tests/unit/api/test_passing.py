@@ -15,17 +15,23 @@ CONFIG = {"sources": {"demo": {"plugin": "demo"}}, "caches": {"l1": {"plugin": "
 KEY = "the key of the door"
 
 
+CLEARED = {"cleared_keys": 2, "freed_memory_mb": 0.5, "complete": True}
+
+
 class Edges:
     """Two edges, one of which says nothing."""
 
     def __init__(self):
         self.asked = []
+        self.told = {
+            "edge-1": {"success": True, **CLEARED, "timestamp": "now"},
+            "edge-2": None,
+        }
         self.reloads = 0
 
     async def answers(self, method, path, query):
         self.asked.append((method, path, query))
-        told = {"success": True, "cleared_keys": 2, "freed_memory_mb": 0.5, "timestamp": "now"}
-        return {"edge-1": told, "edge-2": None}
+        return self.told
 
     def reloaded(self):
         self.reloads += 1
@@ -73,6 +79,16 @@ class TestPassing:
         assert told.headers["x-argus-deadline"] == "7"
         assert told.headers["x-request-id"] == "mine"
 
+    async def test_whose_page_it_is_is_judged_here_too(self, gateway):
+        client, _, heard = edge(gateway, fine)
+        strange = {"Origin": "https://evil.example"}
+        refused = await client.post("/api/v1/cache/optimize", headers=strange)
+        assert (refused.status_code, heard) == (403, [])
+        own = {"Origin": "http://edge", "Sec-Fetch-Site": "same-origin"}
+        await client.patch("/api/v1/sources/a", content=b"{}", headers=own)
+        (told,) = heard
+        assert not {"origin", "sec-fetch-site"} & set(told.headers), "the agent has another name"
+
     async def test_who_asks_is_judged_here_and_nobody_vouches_for_himself(self, gateway):
         client, _, heard = edge(gateway, fine)
         lies = {"X-Argus-Asker": "root", "X-Argus-Asker-Scopes": "manage", "X-API-Key": "secret"}
@@ -112,9 +128,24 @@ class TestPassing:
         assert (told["cleared_keys"], told["freed_memory_mb"]) == (5, 1.5)
         assert told["complete"] is False
         assert told["edges"] == {
-            "edge-1": {"cleared_keys": 2, "freed_memory_mb": 0.5},
+            "edge-1": CLEARED,
             "edge-2": None,
         }
+
+    @pytest.mark.parametrize(
+        ("told", "complete"),
+        [
+            ({"edge-1": CLEARED, "edge-2": CLEARED}, True),
+            ({"edge-1": CLEARED, "edge-2": {**CLEARED, "complete": False}}, False),
+            ({}, False),
+        ],
+    )
+    async def test_a_clear_is_complete_if_every_edge_says_so(self, gateway, told, complete):
+        body = {"success": True, "cleared_keys": 3, "freed_memory_mb": 1.0, "complete": True}
+        client, edges, _ = edge(gateway, lambda _: httpx.Response(200, json=body))
+        edges.told = told
+        reply = await client.delete("/api/v1/cache/clear")
+        assert reply.json()["complete"] is complete
 
     async def test_what_the_agent_refuses_no_edge_is_asked(self, gateway):
         client, edges, _ = edge(gateway, lambda _: httpx.Response(400, json={"success": False}))
@@ -160,3 +191,16 @@ async def test_a_request_from_inside_needs_no_key_and_passes_nothing_on(gateway)
     assert told["success"] is True
     assert await answered(app, "GET", "/api/v1/nothing", "") is None
     assert heard == []
+
+
+async def test_what_an_edge_lacks_it_need_not_clear_and_people_are_told_of_it(gateway):
+    app = create_app(gateway)
+    told = await answered(app, "DELETE", "/api/v1/cache/clear", "level=L2")
+    assert (told["cleared_keys"], told["freed_memory_mb"], told["complete"]) == (0, 0.0, True)
+    assert told["levels"] == {}
+    assert await answered(app, "DELETE", "/api/v1/cache/clear", "level=L9") is None
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://argus") as client:
+        refused = await client.delete("/api/v1/cache/clear?level=L2")
+    assert refused.status_code == 400
+    assert "configured: L1" in refused.text

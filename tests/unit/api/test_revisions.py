@@ -55,12 +55,13 @@ async def revisions(api, status=200, **params):
 async def test_without_an_archive_nothing_can_be_noticed(api):
     body = await revisions(api)
     assert (body["data"], body["archive"], body["total_records"]) == ([], False, 0)
+    assert body["next_cursor"] is None
 
 
 async def test_corrections_come_the_newest_first(archived):
     body = await revisions(archived)
     assert body["archive"] is True
-    assert body["total_records"] == 2
+    assert (body["total_records"], body["next_cursor"]) == (2, None)
     first, second = body["data"]
     assert (first["symbol"], second["symbol"]) == ("000001.SZ", "600519.SH")
     assert second == {
@@ -98,6 +99,27 @@ async def test_they_can_be_narrowed(archived, params, found):
     assert body["archive"] is True
 
 
+async def test_all_of_them_can_be_read_page_by_page(start, tmp_path, clock):
+    days = pl.date_range(date(2020, 1, 1), date(2023, 12, 31), eager=True)
+    with opened(tmp_path / "history", clock) as archive:
+        for close in (10.0, 10.5):
+            clock.advance(0.123457)
+            frame = pl.DataFrame({"date": days, "close": [close] * len(days)})
+            key = SeriesKey("bars", "1d", "small", "600519.SH")
+            span = (days[0], days[-1])
+            archive.write(key, frame, *span, fetched_at=clock.now(), resolution={})
+        corrected(archive, clock, "000001.SZ")
+    async with start(history={"path": str(tmp_path / "history")}) as api:
+        asked = {"symbol": "600519.SH", "limit": 1000}
+        first = await revisions(api, **asked)
+        second = await revisions(api, **asked, cursor=first["next_cursor"])
+    assert (len(first["data"]), len(second["data"])) == (1000, 461)
+    assert first["total_records"] == second["total_records"] == 1461
+    assert second["next_cursor"] is None
+    labels = [row["label"] for row in first["data"] + second["data"]]
+    assert labels == [str(day) for day in reversed(days)]
+
+
 @pytest.mark.parametrize(
     "params",
     [
@@ -107,6 +129,11 @@ async def test_they_can_be_narrowed(archived, params, found):
         {"limit": "+5"},
         {"limit": "٣"},
         {"since": "yesterday"},
+        {"cursor": ""},
+        {"cursor": "7"},
+        {"cursor": "7-nan"},
+        {"cursor": "٣-1.5"},
+        {"cursor": "9" * 19 + "-1.5"},
         {"symbol": "nonsense"},
         {"symbol": ""},
         {"from": "2024-01-01"},

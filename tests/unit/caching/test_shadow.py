@@ -1,16 +1,27 @@
 """The shadow: replays agree with what the tiers really did, and advice with what it then brings."""
 
+import math
 import time as wall
-from datetime import date
+from datetime import date, timedelta
 from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.traffic import Traffic, memory, rules_with
+from support.traffic import Never, Traffic, memory, rules_with
 
-from argus_core import CalendarQuery, Exchange, QuotesQuery, Symbol
+from argus_core import (
+    CalendarQuery,
+    Exchange,
+    InstrumentsQuery,
+    Quote,
+    QuotesQuery,
+    SectorsQuery,
+    Symbol,
+)
+from argus_core.cache_tables import DEFAULT_RULES
 from argus_core.caching.advice import ENOUGH, GAIN, SMALLEST, advise
+from argus_core.caching.freshness import Freshness
 from argus_core.caching.lives import Life, Lives
 from argus_core.caching.rules import Rules
 from argus_core.caching.shadow import Replayed, Timeline, replay, timeline
@@ -132,6 +143,39 @@ class TestLives:
         assert life.most > 1e8
         noon = LIVES.of(query, "600519.SH", at.replace(hour=12))
         assert noon.least == noon.most == 3600
+
+    @pytest.mark.parametrize(
+        ("instant", "least", "most", "leap"),
+        [
+            ("2024-03-14 10:00:00", 0.001, 23 * 3600, math.inf),
+            ("2024-03-15 10:00:00", 0.001, 71 * 3600, 14 * 3600),
+            ("2024-03-16 10:00:00", 47 * 3600, 47 * 3600, math.inf),
+        ],
+    )
+    def test_tables_live_over_the_weekend_if_they_live_until_it(self, instant, least, most, leap):
+        query = InstrumentsQuery(symbols=(Symbol("600519.SH"),))
+        life = LIVES.of(query, "600519.SH", Traffic(now=instant).clock.now())
+        assert life == Life(least, most, leap)
+
+    @given(
+        minutes=st.integers(0, 60 * 24 * 30),
+        ttl=st.sampled_from([1.0, 600.0, 36_000.0, 86_400.0, 200_000.0, 900_000.0]),
+    )
+    @settings(deadline=None)
+    def test_they_are_what_the_rules_say_whatever_the_ttl(self, minutes, ttl):
+        symbol = Symbol("600519.SH")
+        at = Traffic(now="2024-03-01 00:00:00").clock.now() + timedelta(minutes=minutes)
+        rules = Rules({n: r.model_copy(update={"ttl": ttl}) for n, r in DEFAULT_RULES.items()})
+        for query in (
+            QuotesQuery(symbols=(symbol,)),
+            InstrumentsQuery(symbols=(symbol,)),
+            SectorsQuery(sectors=("x",)),
+        ):
+            key = query.keys[0]
+            value = Quote(symbol=symbol, as_of=at)
+            span = Freshness(rules, Never(), 3.0).span(query, key, value, at)
+            expected = (span.fresh_until - at).total_seconds()
+            assert LIVES.of(query, key, at).under(ttl) == pytest.approx(expected)
 
     def test_a_calendar_lives_without_its_value(self):
         query = CalendarQuery(

@@ -233,6 +233,21 @@ class TestCheck:
             "where: source v",
         ]
 
+    @pytest.mark.parametrize(
+        "command", [["check"], ["serve"], ["history", "stats"], ["cache", "warm"]]
+    )
+    def test_whoever_needs_the_archive_says_the_same_of_its_place(self, tmp_path, command):
+        write(tmp_path, self.GOOD + '[server]\nport = 0\n[history]\npath = "file"')
+        (tmp_path / "file").touch()
+        result = argus(*command)
+        assert result.exit_code == 1
+        assert [line for line in lines(result) if line] == [
+            "error: the archive cannot be kept in file: file is not a directory",
+            "where: plugins.toml, [history] path",
+            "  fix: move away what is in its way, or name another directory with `path`",
+        ]
+        assert {path.name for path in tmp_path.iterdir()} == {"file", "plugins.toml"}
+
     @pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
     def test_the_readme_s_configuration_needs_nothing_but_a_token(self, tmp_path, name):
         page = (Path(__file__).parents[3] / name).read_text(encoding="utf-8")

@@ -69,6 +69,8 @@ def test_stats(tmp_path):
     [
         (["--source", "a"], [OTHER]),
         (["--symbol", "000001.SZ"], [DAYS]),
+        (["--symbol", "sz000001"], [DAYS]),
+        (["--symbol", "600519"], [OTHER]),
         (["--symbol", "000001.SZ", "--source", "b"], [DAYS]),
     ],
 )
@@ -91,8 +93,30 @@ def test_clear_without_a_name_is_refused(archive):
     assert len(archive.series()) == 2
 
 
-def test_clear_of_a_stranger_says_so():
-    assert "holds nothing of nobody" in argus("clear", "--source", "nobody", "--yes").stdout
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--source", "nobody"], "nobody"),
+        (["--symbol", "600887"], "600887.SH"),
+        (["--symbol", "000001.XSHE", "--source", "a"], "000001.SZ of a"),
+    ],
+)
+def test_clear_of_a_stranger_says_so(archive, options, named):
+    done = argus("clear", *options, "--yes")
+    assert done.stdout == f"The archive holds nothing of {named}; it has series of a, b.\n"
+    assert len(archive.series()) == 2
+
+
+@pytest.mark.parametrize("text", ["nonsense", "000001", "CF501.CZCE", ""])
+def test_clear_of_what_is_no_symbol_is_refused_before_anything_is_asked(archive, text):
+    done = argus("clear", "--symbol", text)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"error: symbol '{text}' ")
+    assert len(archive.series()) == 2
+
+
+def test_clear_asks_about_the_symbol_that_it_understood():
+    assert "all of 600519.SH from" in argus("clear", "--symbol", "sh600519", answer="n\n").stdout
 
 
 @pytest.mark.parametrize("command", [["stats"], ["backup", "b.tar"], ["restore", "b.tar"]])

@@ -10,6 +10,8 @@ from argus_core.cache_tables import DEFAULT_RULES
 from argus_core.config import Config
 from argus_core.errors import ConfigError
 
+FOUR = "".join(f"[caches.{name}]\nplugin='x'\n" for name in "abcd")
+
 GOOD = """
 [server]
 port = 9000
@@ -198,6 +200,8 @@ def test_loopback(tmp_path, host, loopback):
         ("[cache_rules.BASIC_INFO]\nstale_if_error = -1", "stale_if_error", "BASIC_INFO"),
         ("[cache_rules.BASIC_INFO]\nstale_while_revalidate = inf", "stale_while", "BASIC_INFO"),
         ("[cache_rules.BASIC_INFO]\nnegative_ttl = -1", "negative_ttl", "BASIC_INFO"),
+        (FOUR, "3 tiers at most: nothing would ever be written to 'd'", "[caches.d]"),
+        (FOUR + "[caches.e]\nplugin='x'\n", "written to 'd', 'e'", "[caches.d]"),
         ("[history]\npth = 'x'", "did you mean 'path'", "[history]"),
         ("[history]\nsettle_hours = 49", "settle_hours: ", "[history]"),
         ("[history]\nsilent_days = -1", "silent_days: ", "[history]"),
@@ -424,3 +428,15 @@ def test_the_key_of_server_nodes_is_a_reference_and_no_text():
     assert config.server_nodes_key == {"env": "KEY"}
     with pytest.raises(ConfigError, match="must not stand in the file"):
         Config.parse({**LONE, "server_nodes": {**nodes, "key": "plain"}}, {})
+
+
+def test_three_caches_are_taken_and_a_fourth_stops_a_reload_too(tmp_path):
+    three, fourth = FOUR.split("[caches.d]")
+    path = tmp_path / "plugins.toml"
+    path.write_text(three, encoding="utf-8")
+    config = Config.load(path, {})
+    assert list(config.caches) == ["a", "b", "c"]
+    path.write_text(f"{three}[caches.d]{fourth}", encoding="utf-8")
+    with pytest.raises(ConfigError, match="3 tiers at most") as caught:
+        config.again()
+    assert "they are L1, L2, L3" in caught.value.fix

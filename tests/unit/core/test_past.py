@@ -2,13 +2,13 @@
 
 import asyncio
 import threading
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 import pytest
 from support.sources import symbols
 from support.vendor import MovedClock, Vendor, asking, bars, dates, factors, house, until
 
-from argus_core import Cache, Lease, Period, QuotesQuery, SourceTimeout, SourceUnavailable
+from argus_core import SHANGHAI, Cache, Lease, Period, QuotesQuery, SourceTimeout, SourceUnavailable
 from argus_core.errors import AllSourcesFailed, CacheError
 from argus_core.history.archive import SeriesKey
 
@@ -270,10 +270,58 @@ async def test_the_old_part_alone_is_served_flagged_when_nobody_answers(home, cl
     assert origin.reason == (
         "no source answered: the archive of one has 2024-03-04 to 2024-03-12 of it"
     )
-    assert (await made.past.fetch(query, asking(clock, 0.2, max_staleness=200.0))).stale
+    since = datetime(2024, 3, 13, 9, 15, tzinfo=SHANGHAI)  # when the first day that lacks began
+    assert origin.fresh_until == since
+    over = (clock.now() - since).total_seconds()
+    assert (await made.past.fetch(query, asking(clock, 0.2, max_staleness=over + 5))).stale
     with pytest.raises(AllSourcesFailed) as caught:
-        await made.past.fetch(query, asking(clock, 0.2, max_staleness=50.0))
+        await made.past.fetch(query, asking(clock, 0.2, max_staleness=over - 5))
     assert caught.value.attempts
+
+
+async def test_what_is_sealed_is_not_out_of_date_however_long_ago_it_was_fetched(home, clock):
+    one = Vendor("one", clock)
+    made = home(one)
+    await made.past.fetch(bars("2024-01-02", "2024-03-13", A), asking(clock))
+    clock.advance(30 * 86400)  # a Sunday
+    await made.past.fetch(bars("2024-03-13", "2024-04-14", A), asking(clock))
+    clock.advance(86400)
+    one.failing = SourceUnavailable("refused")
+    query = bars("2024-01-02", "2024-04-15", A)
+    answer = await made.past.fetch(query, asking(clock, 2.0, max_staleness=3600.0))
+    assert (dates(answer.data[A])[0], dates(answer.data[A])[-1]) == ("2024-01-02", "2024-04-12")
+    assert answer.stale
+    assert answer.provenance[A].fetched_at < clock.now() - timedelta(days=30)
+    for most in (0.0, 1800.0):  # it is ten o'clock, and the market moves since a quarter past nine
+        with pytest.raises(AllSourcesFailed):
+            await made.past.fetch(query, asking(clock, 2.0, max_staleness=most))
+
+
+async def test_before_the_first_move_the_archive_lacks_nothing_yet(home, clock):
+    one = Vendor("one", clock)
+    made = home(one)
+    await made.past.fetch(bars("2024-03-04", "2024-03-14", A), asking(clock))
+    clock.advance(3 * 86400 - 2 * 3600)  # Monday at eight
+    await made.past.fetch(bars("2024-03-14", "2024-03-15", A), asking(clock))
+    one.failing = SourceUnavailable("refused")
+    query = bars("2024-03-04", "2024-03-18", A)
+    assert (await made.past.fetch(query, asking(clock, 2.0, max_staleness=1.0))).stale
+    with pytest.raises(AllSourcesFailed):
+        await made.past.fetch(query, asking(clock, 2.0, max_staleness=0.0))
+
+
+async def test_an_archive_without_the_beginning_is_out_of_date_since_then(home, clock):
+    one = Vendor("one", clock)
+    made = home(one)
+    await made.past.fetch(bars("2024-03-11", "2024-03-14", A), asking(clock))
+    one.failing = SourceUnavailable("refused")
+    query = bars("2024-03-04", "2024-03-14", A)
+    week = 7 * 86400.0
+    assert (await made.past.fetch(query, asking(clock, 2.0, max_staleness=2 * week))).stale
+    with pytest.raises(AllSourcesFailed):
+        await made.past.fetch(query, asking(clock, 2.0, max_staleness=week))
+    ever = await made.past.fetch(bars("0001-01-01", "2024-03-14", A), asking(clock, 2.0))
+    assert ever.provenance[A].fresh_until == datetime(1990, 12, 19, 9, 15, tzinfo=SHANGHAI)
 
 
 async def test_an_old_part_with_a_hole_is_served_up_to_the_hole_only(home, clock):
@@ -332,7 +380,7 @@ async def test_past_the_cache_everything_is_fetched_and_a_correction_is_noticed(
     fresh = await made.past.fetch(query, asking(clock, use_cache=False))
     assert fresh.data[A].row(2, named=True)["close"] == 10.42
     assert fresh.provenance[A].cache is None
-    revised = made.archive.revisions()
+    revised = made.archive.revisions().rows
     assert {(r.symbol, f"{r.label}") for r in revised} == {(A, "2024-03-06")}
     assert (await made.past.fetch(query, asking(clock))).data[A].row(2, named=True)[
         "close"
@@ -352,8 +400,45 @@ async def test_a_second_look_a_day_later_notices_a_correction(home, clock):
     clock.advance(3600)
     vendor.corrected[date(2024, 3, 6)] = 42
     assert await made.past.verify(10) == 2
-    assert [f"{r.label}" for r in made.archive.revisions() if r.field == "close"] == ["2024-03-06"]
+    known = made.archive.revisions().rows
+    assert [f"{r.label}" for r in known if r.field == "close"] == ["2024-03-06"]
     assert await made.past.verify(10) == 0
+
+
+async def test_what_was_corrected_is_looked_at_again_until_nothing_changes(home, clock):
+    vendor = Vendor("one", clock)
+    made = home(vendor)
+    await made.past.fetch(bars("2024-03-04", "2024-03-14", A), asking(clock))
+    looks = []
+    for cents in (42, 43, None, None):
+        clock.advance(86400 + 3600)
+        if cents is not None:
+            vendor.corrected[date(2024, 3, 12)] = cents
+        calls = len(vendor.calls)
+        await made.past.verify(10)
+        looks.append([(f"{start}", f"{end}") for _, start, end in vendor.calls[calls:]])
+    corrected = [("2024-03-12", "2024-03-12")]
+    assert looks == [[("2024-03-04", "2024-03-14")], corrected, corrected, []]
+    closes = [r.new for r in reversed(made.archive.revisions().rows) if r.field == "close"]
+    assert closes == [10.42, 10.43]
+
+
+async def test_rows_that_a_second_look_finds_end_the_silence_beside_them(home, clock):
+    silent = {date(2024, 2, day) for day in range(1, 30)} | {date(2024, 3, 1)}
+    vendor = Vendor("one", clock, suspended=silent)
+    made = home(vendor)
+    query = bars("2024-01-29", "2024-03-08", A)
+    await made.past.fetch(query, asking(clock))
+    assert spans(made, "one", A) == [("2024-01-29", "2024-03-08")]
+    vendor.suspended = frozenset()  # its tables are loaded again
+    clock.advance(86400 + 3600)
+    assert await made.past.verify(10) == 1
+    assert vendor.calls[1:] == [((A,), date(2024, 2, 29), date(2024, 3, 8))]
+    assert spans(made, "one", A) == [("2024-01-29", "2024-01-31"), ("2024-02-29", "2024-03-08")]
+    answer = await made.past.fetch(query, asking(clock))
+    assert vendor.calls[2:] == [((A,), date(2024, 2, 1), date(2024, 2, 28))]
+    assert answer.data[A]["date"].to_list() == list(vendor.days(query.start, query.end))
+    assert spans(made, "one", A) == [("2024-01-29", "2024-03-08")]
 
 
 async def test_other_datasets_and_today_alone_go_the_usual_way(home, clock):
@@ -480,10 +565,10 @@ async def test_factors_of_another_scale_are_brought_to_the_archived_one(home, cl
         factors("2022-01-04", "2024-03-22", A), asking(clock, use_cache=False)
     )
     assert anew.data[A]["factor"][0] == pytest.approx(7.7)
-    assert made.archive.revisions() == [], "another scale is no correction"
+    assert made.archive.revisions().rows == (), "another scale is no correction"
     vendor.changes[date(2024, 3, 7)] = 1.4
     await made.past.fetch(factors("2022-01-04", "2024-03-22", A), asking(clock, use_cache=False))
-    assert {f"{r.label}" for r in made.archive.revisions()} == {"2024-03-07"}
+    assert {f"{r.label}" for r in made.archive.revisions().rows} == {"2024-03-07"}
 
 
 async def test_deadlines_are_per_asker_not_per_flight(home, clock):

@@ -234,7 +234,7 @@ def test_factors_give_the_prices_of_the_vendor_whatever_its_scale(seed, asks):
         key = SeriesKey("factors", "", "one", A)
         spans = stage.house.archive.covered([key])[key]
         assert len(spans) <= 1
-        assert stage.house.archive.revisions() == []
+        assert stage.house.archive.revisions().rows == ()
 
     played(seed, {"one": 10.0}, play)
 

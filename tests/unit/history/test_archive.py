@@ -190,7 +190,7 @@ class TestCorrections:
         assert {r.kind for r in found} == {"changed", "removed"}
         assert len(found) == 5 + 5 + 6
         assert {r.noticed_at for r in found} == {clock.now()}
-        assert sorted(archive.revisions(), key=str) == sorted(found, key=str)
+        assert sorted(archive.revisions().rows, key=str) == sorted(found, key=str)
 
     def test_a_row_that_comes_late_is_added(self, archive):
         rows = {when: close for when, close in ROWS.items() if when != WEEK[1]}
@@ -205,7 +205,7 @@ class TestCorrections:
             put(archive, rows={**ROWS, day("2024-03-11"): 1.0}, span=(WEEK[0], day("2024-03-11")))
             == ()
         )
-        assert archive.revisions() == []
+        assert archive.revisions().rows == ()
 
     def test_an_answer_without_any_row_of_what_was_sealed_corrects_nothing(self, archive):
         put(archive)
@@ -224,7 +224,7 @@ class TestCorrections:
         put(archive, key=MINUTES)
         (one, *_) = put(archive, key=MINUTES, rows={**ROWS, WEEK[0]: 1.0})
         assert one.label == at("2024-03-04 09:31")
-        assert archive.revisions(limit=1)[0].label == at("2024-03-04 09:31")
+        assert archive.revisions(limit=1).rows[0].label == at("2024-03-04 09:31")
 
     def test_revisions_are_found_by_name_and_time_the_newest_first(self, archive, clock):
         other = SeriesKey("bars", "1d", "b", "000001.SZ")
@@ -232,13 +232,35 @@ class TestCorrections:
             put(archive, key=key)
             clock.advance(3600)
             put(archive, key=key, rows={**ROWS, WEEK[0]: 1.0})
-        times = [r.noticed_at for r in archive.revisions()]
+        times = [r.noticed_at for r in archive.revisions().rows]
         assert times == sorted(times, reverse=True)
-        assert {r.symbol for r in archive.revisions(symbol="000001.SZ")} == {"000001.SZ"}
-        assert {r.source for r in archive.revisions(source="a")} == {"a"}
-        assert {r.source for r in archive.revisions(since=clock.now())} == {"b"}
-        assert len(archive.revisions(limit=3)) == 3
+        assert {r.symbol for r in archive.revisions(symbol="000001.SZ").rows} == {"000001.SZ"}
+        assert {r.source for r in archive.revisions(source="a").rows} == {"a"}
+        assert {r.source for r in archive.revisions(since=clock.now()).rows} == {"b"}
         assert archive.stats().revisions == 10
+
+    def test_pages_hold_each_revision_once_whatever_comes_meanwhile(self, archive, clock):
+        for close in (1.0, 2.0, 3.0):  # of each pass all are noticed at one instant
+            put(archive, rows=dict.fromkeys(ROWS, close))
+        every, after, pages = archive.revisions(), None, []
+        assert (len(every.rows), every.total, every.last) == (50, 50, None)
+        while after or not pages:
+            page = archive.revisions(limit=20, after=after)
+            pages.append(page)
+            after = page.last
+            clock.advance(60)
+            put(archive, rows=dict.fromkeys(ROWS, 10.0 + len(pages)))
+        assert tuple(row for page in pages for row in page.rows) == every.rows
+        assert [len(page.rows) for page in pages] == [20, 20, 10]
+        assert [page.total for page in pages] == [50, 75, 100]
+
+    def test_a_page_that_takes_the_last_one_has_none_after_it(self, archive):
+        put(archive)
+        put(archive, rows=dict.fromkeys(ROWS, 1.0))
+        assert archive.revisions(limit=25).last is None
+        assert archive.revisions(limit=24).last is not None
+        none = archive.revisions(symbol="000001.SZ")
+        assert (none.rows, none.total, none.last) == ((), 0, None)
 
 
 class TestVerification:
@@ -273,12 +295,131 @@ class TestVerification:
     def test_a_second_answer_does_not_put_off_the_second_look(self, archive, clock):
         put(archive)
         clock.advance(86400)
-        put(archive, rows={**ROWS, WEEK[0]: 1.0})
+        put(archive, fetched="2024-03-16 20:00")
         assert archive.unverified(sealed_before=at("2024-03-15 20:01"), limit=1) == [(DAYS, *WEEK)]
+
+    def test_what_was_corrected_is_looked_at_again(self, archive, clock):
+        put(archive)
+        clock.advance(86400)
+        began = clock.now()
+        put(archive, rows={**ROWS, day("2024-03-05"): 1.0}, fetched="2024-03-16 20:00")
+        archive.verified(DAYS, *WEEK, sealed_before=began)
+        assert archive.unverified(sealed_before=began, limit=9) == []
+        later = began + timedelta(days=1)
+        corrected = (DAYS, day("2024-03-05"), day("2024-03-05"))
+        assert archive.unverified(sealed_before=later, limit=9) == [corrected]
+        clock.advance(86400)
+        put(archive, rows={**ROWS, day("2024-03-05"): 1.0}, fetched="2024-03-17 20:00")
+        archive.verified(DAYS, *WEEK, sealed_before=clock.now())
+        assert archive.unverified(sealed_before=at("2025-01-01"), limit=9) == []
+
+    def test_what_is_corrected_long_after_is_left_at_that(self, archive, clock):
+        put(archive)
+        archive.verified(DAYS, *WEEK)
+        clock.advance(15 * 86400)
+        put(archive, rows={**ROWS, WEEK[0]: 1.0, WEEK[1]: 1.0}, fetched="2024-03-30 20:00")
+        assert archive.unverified(sealed_before=at("2025-01-01"), limit=9) == []
+
+    @pytest.mark.parametrize("key", [DAYS, MINUTES])
+    def test_rows_that_come_late_of_minutes_and_days_are_looked_at_again(self, archive, clock, key):
+        put(archive, key=key, rows={d: c for d, c in ROWS.items() if d != day("2024-03-06")})
+        archive.verified(key, *WEEK)
+        put(archive, key=key)
+        ((_, first, last),) = archive.unverified(sealed_before=at("2025-01-01"), limit=9)
+        assert first == last == day("2024-03-06")
 
     def test_verifying_a_stranger_makes_no_series(self, archive):
         archive.verified(DAYS, *WEEK)
         assert archive.series() == []
+
+
+class TestSilence:
+    """Days that were sealed without a row, and rows that turn up beside them."""
+
+    QUIET = (day("2023-12-18"), day("2024-01-12"))
+    LATE = (day("2024-01-08"), day("2024-01-12"))
+
+    def told(self, archive, key=DAYS, span=None, *, missing=()):
+        """The source has rows of these days now; on the trading dates sealed after that."""
+        first, last = span or self.LATE
+        rows = {d: 1.0 for d in days_between(first, last) if d.weekday() < 5 and d not in missing}
+        put(archive, key=key, rows=rows, span=(first, last), fetched="2024-03-16 19:00")
+        return [pair for pair in archive.covered([key])[key] if pair[0] >= day("2023-12-01")]
+
+    @pytest.mark.parametrize("key", [DAYS, MINUTES])
+    def test_the_silent_days_before_are_sealed_no_more(self, archive, key):
+        put(archive, key=key, rows={}, span=self.QUIET)
+        assert self.told(archive, key) == [self.LATE]
+        assert got(archive, key, span=self.QUIET) is None
+        assert len(got(archive, key, span=self.LATE)) == 5
+        self.told(archive, key, span=self.QUIET)
+        assert len(got(archive, key, span=self.QUIET)) == 20
+
+    @pytest.mark.parametrize("key", [DAYS, MINUTES])
+    def test_the_silent_days_after_too_and_as_far_as_they_are_silent(self, archive, key):
+        put(
+            archive, key=key, rows={day("2023-12-20"): 1.0, day("2024-01-11"): 1.0}, span=self.QUIET
+        )
+        span = (day("2024-01-02"), day("2024-01-05"))
+        assert self.told(archive, key, span=span) == [
+            (day("2023-12-18"), day("2023-12-20")),
+            span,
+            (day("2024-01-11"), day("2024-01-12")),
+        ]
+
+    def test_where_the_answer_has_no_row_at_its_edge_silence_is_true(self, archive):
+        put(archive, rows={}, span=self.QUIET)
+        first = day("2024-01-08")
+        assert self.told(archive, missing=[first]) == [self.QUIET]
+        assert got(archive, span=(self.QUIET[0], first)) == {}
+
+    def test_days_that_were_not_sealed_cast_no_doubt(self, archive):
+        put(archive, rows={}, span=(self.QUIET[0], day("2024-01-07")))
+        assert self.told(archive) == [self.QUIET]
+
+    def test_of_factors_most_days_have_none(self, archive):
+        span = (day("2023-01-02"), day("2024-03-08"))
+        for rows in ({span[0]: 1.0}, {span[0]: 1.0, span[1]: 1.5}):
+            frame = factors(rows)
+            archive.write(FACTORS, frame, *span, fetched_at=at("2024-03-15 19:00"), resolution={})
+        assert archive.covered([FACTORS])[FACTORS].pairs == (span,)
+
+    def test_days_of_a_week_without_its_row_are_no_silence(self, archive):
+        weeks = SeriesKey("bars", "1w", "a", "600519.SH")
+        span = (day("2024-01-01"), day("2024-01-28"))
+        fridays = [day(f"2024-01-{n}") for n in ("05", "12", "19", "26")]
+        put(archive, key=weeks, rows=dict.fromkeys(fridays[:1], 1.0), span=span)
+        put(archive, key=weeks, rows={fridays[2]: 1.0}, span=(day("2024-01-15"), day("2024-01-21")))
+        assert archive.covered([weeks])[weeks].pairs == (
+            (span[0], day("2024-01-07")),
+            (day("2024-01-15"), day("2024-01-21")),
+        )
+
+    def test_a_weekend_beside_it_is_read_of_what_is_sealed(self, archive):
+        put(archive, rows={}, span=(day("2023-12-25"), day("2024-01-05")))
+        span = (day("2024-01-01"), day("2024-01-05"))
+        assert self.told(archive, span=span) == [span]
+        assert got(archive, span=(day("2023-12-30"), day("2023-12-31"))) is None
+        assert got(archive, span=(day("2024-01-06"), day("2024-01-07"))) == {}
+
+    def test_neither_a_lost_ledger_nor_an_older_backup_brings_the_silence_back(
+        self, archive, clock, tmp_path
+    ):
+        put(archive, rows={}, span=self.QUIET)
+        archive.backup(tmp_path / "older.tar")
+        assert self.told(archive) == [self.LATE]
+        archive.restore(tmp_path / "older.tar")
+        archive._store.ledger.connections.forget()
+        Place(archive.path).ledger().unlink()
+        assert archive.covered([DAYS])[DAYS].pairs == (self.LATE,)
+
+    def test_they_need_no_second_look(self, archive, clock):
+        put(archive, rows={}, span=self.QUIET, fetched="2024-01-15 19:00")
+        self.told(archive)
+        assert all(
+            first >= self.LATE[0]
+            for _, first, _ in archive.unverified(sealed_before=at("2025-01-01"), limit=9)
+        )
 
 
 class TestClearing:
@@ -385,7 +526,7 @@ class TestSharing:
             with opened(archive.path, clock) as fresh:
                 assert got(fresh, key=MINUTES, span=span) == rows
             assert len(chunk_files(archive)) == 2
-            assert {r.old for r in archive.revisions()} == {1.0, 2.0, 100.0, 200.0}
+            assert {r.old for r in archive.revisions().rows} == {1.0, 2.0, 100.0, 200.0}
 
     def test_a_reader_who_lost_the_race_reads_again(self, archive, clock, monkeypatch):
         put(archive)
@@ -443,7 +584,7 @@ class TestMending:
         put(archive, key=MINUTES)
         put(archive, rows={**ROWS, WEEK[0]: 1.0})
         archive.verified(DAYS, *WEEK)
-        before = archive.stats(), archive.revisions(), archive.covered([DAYS, MINUTES])
+        before = archive.stats(), archive.revisions().rows, archive.covered([DAYS, MINUTES])
         archive._store.ledger.connections.forget()
         ledger = Place(archive.path).ledger()
         if how == "garbage":
@@ -461,7 +602,7 @@ class TestMending:
             ledger.unlink()
         assert archive.covered([DAYS, MINUTES]) == before[2]
         assert archive.stats() == before[0]
-        assert archive.revisions() == before[1]
+        assert archive.revisions().rows == before[1]
         assert got(archive) == {**ROWS, WEEK[0]: 1.0}
         assert sum("made anew" in r.getMessage() for r in caplog.records) == 1
         assert archive.unverified(sealed_before=at("2025-01-01"), limit=10)
@@ -517,7 +658,7 @@ class TestMending:
             file.write(b'{"dataset": "ba')
         put(archive, rows=ROWS)
         before = archive.revisions()
-        assert len(before) == 10
+        assert before.total == 10
         Place(archive.path).ledger().unlink()
         assert archive.revisions() == before
 

@@ -8,7 +8,14 @@ import pytest
 from argus_core import SHANGHAI, Adjust, Period, Session, Symbol
 from argus_core.errors import BeyondHorizon
 from argus_core.market.bars import CANONICAL
-from argus_core.market.history import base_range, history_frame
+from argus_core.market.history import (
+    FIRST_DATE,
+    base_range,
+    empty_history,
+    factors_query,
+    history_frame,
+    rows_needed,
+)
 from argus_core.market.resample import weekdays
 from argus_core.model.query import HistoryQuery
 
@@ -224,6 +231,44 @@ def test_an_instant_of_the_night_needs_the_next_trading_date():
     assert needed(Period.M1, at("09:31"), at("22:00", 19)) == ("01-15", "01-22")
     assert needed(Period.M1, at("09:31"), at("01:00", 20)) == ("01-15", "01-22")
     assert needed(Period.M1, at("09:31"), at("01:00", 16)) == ("01-15", "01-16")
+
+
+@pytest.mark.parametrize(
+    ("adjust", "base", "end", "expected"),
+    [
+        pytest.param(Adjust.NONE, None, JAN17, ("2023-12-06", "2024-01-17"), id="compared"),
+        pytest.param(Adjust.NONE, None, date(2024, 5, 1), ("2023-12-06", "2024-03-01"), id="ahead"),
+        pytest.param(Adjust.PRE, None, JAN17, ("2023-12-06", "2024-03-01"), id="prices-of-today"),
+        pytest.param(Adjust.PRE, JAN16, JAN17, ("2023-12-06", "2024-01-17"), id="pinned-inside"),
+        pytest.param(
+            Adjust.PRE, date(2020, 1, 2), JAN17, ("2020-01-02", "2024-01-17"), id="pinned-before"
+        ),
+        pytest.param(
+            Adjust.PRE, date(2024, 2, 1), JAN17, ("2023-12-06", "2024-02-01"), id="pinned-after"
+        ),
+        pytest.param(
+            Adjust.PRE, date(2024, 9, 9), JAN17, ("2023-12-06", "2024-09-09"), id="pinned-to-come"
+        ),
+        pytest.param(Adjust.POST, None, JAN17, (str(FIRST_DATE), "2024-01-17"), id="from-listing"),
+    ],
+)
+def test_the_factors_that_a_question_needs(adjust, base, end, expected):
+    asked = factors_query(ask(end=end, adjust=adjust, base=base), date(2024, 3, 1))
+    assert asked.symbols == (S,)
+    assert (str(asked.start), str(asked.end)) == expected
+
+
+def test_about_how_many_rows_a_question_needs():
+    assert rows_needed(ask(Period.D1, JAN15, date(2024, 1, 29)), LATER.date()) == 10
+    assert rows_needed(ask(Period.H1, JAN15, date(2024, 1, 29)), LATER.date()) == 2400
+    assert rows_needed(ask(Period.D1, JAN15, date(2024, 1, 29)), date(2024, 1, 22)) == 5
+    assert rows_needed(ask(Period.D1, JAN15, date(2024, 1, 29)), JAN15) == 0
+
+
+def test_an_empty_history_has_the_columns_of_any_other():
+    assert empty_history(intraday=False).schema == made(series(), ask()).schema
+    minutes = made(series(), ask(Period.M1), Period.M1)
+    assert empty_history(intraday=True).schema == minutes.schema
 
 
 def test_beyond_the_horizon_the_next_weekday_is_needed():

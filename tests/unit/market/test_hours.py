@@ -211,6 +211,31 @@ def test_the_trading_date_of_an_instant(instant, expected):
     assert hours.trading_date(at(instant)) == date.fromisoformat(expected)
 
 
+@pytest.mark.parametrize(
+    ("symbol", "day", "expected"),
+    [
+        ("600519.SH", "2024-03-15", "2024-03-15 09:15"),
+        ("600519.SH", "2024-03-18", "2024-03-18 09:15"),
+        ("600519.SH", "2024-02-19", "2024-02-19 09:15"),
+        ("T2412.CFFEX", "2024-03-18", "2024-03-18 09:25"),
+        ("rb2410.SHFE", "2024-03-15", "2024-03-14 20:55"),
+        ("rb2410.SHFE", "2024-03-18", "2024-03-15 20:55"),
+        ("600519.SH", "1990-12-19", "1990-12-19 09:15"),
+    ],
+)
+def test_the_first_move_of_a_trading_date(symbol, day, expected):
+    assert hours.first_move(Symbol(symbol), date.fromisoformat(day)) == at(expected)
+
+
+@given(SYMBOLS, DATES)
+@settings(deadline=None)
+def test_the_first_move_belongs_to_its_trading_date(symbol, day):
+    day = hours.next_trading_date(day)
+    first = hours.first_move(symbol, day)
+    assert hours.moving(symbol, first)
+    assert hours.trading_date(first) == day
+
+
 def test_trading_dates_before_and_after_a_day():
     assert hours.next_trading_date(date(2024, 2, 8)) == date(2024, 2, 19)
     assert hours.last_trading_date(date(2024, 2, 18)) == date(2024, 2, 8)
