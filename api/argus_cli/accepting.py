@@ -14,8 +14,12 @@ from collections.abc import Callable
 
 log = logging.getLogger("argus.server")
 
-AT_ONCE = 100
-"""Connections that are taken in one turn of the loop."""
+AT_ONCE = 4
+"""Connections that are taken in one turn of the loop.
+
+To greet one takes most of a millisecond, in which those who are here are sent nothing; a crowd that
+comes all at once would gain little if more were taken.
+"""
 BREATH = 1.0
 """Seconds without a try after one that failed, for want of descriptors for one."""
 _GONE = frozenset({errno.ECONNABORTED, errno.EPROTO, errno.ECONNRESET})

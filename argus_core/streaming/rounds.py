@@ -38,11 +38,13 @@ class Rounds:
         self._last = 0.0
         self._pauses: dict[Lane, asyncio.TimerHandle] = {}
         self._closed = False
+        self._left = 0
+        """Lanes of the present round whose turn is still to come."""
 
     @property
     def busy(self) -> bool:
-        """True while lanes wait to be emptied."""
-        return bool(self._marked)
+        """True in the middle of a round: some were sent what waits for them, others not yet."""
+        return self._left > 0
 
     def mark(self, lane: Lane) -> None:
         """Let a lane be emptied in the next round."""
@@ -93,11 +95,11 @@ class Rounds:
                 # One that cannot be told must not keep the others from it.
                 log.exception("a listener could not be sent what waits")
         self._send()
-        left = max(0, left - TURN)
+        self._left = 0 if self._closed else max(0, left - TURN)
         if self._closed:
             self._planned = None
-        elif left:
-            self._planned = self._loop.call_soon(self._turn, left)
+        elif self._left:
+            self._planned = self._loop.call_soon(self._turn, self._left)
         elif self._marked:
             self._plan()
         else:

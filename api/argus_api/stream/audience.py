@@ -15,6 +15,7 @@ from argus_api.lifecycle import Lifecycle
 from argus_api.stream.codes import NOT_ALLOWED, RESTARTS
 from argus_api.stream.connection import Connection, Dialect
 from argus_api.stream.fanout import Fanout
+from argus_api.stream.gate import Gate
 from argus_api.stream.modern import JSON_PROTOCOL, MSGPACK_PROTOCOL, Modern
 from argus_api.stream.offenders import Offenders
 from argus_api.stream.outgoing import Outgoing
@@ -57,6 +58,7 @@ class Audience:
         self.accepted = 0
         self.refused = 0
         self.talkers = Talkers(time.monotonic, self.busy)
+        self.gate = Gate(self.busy)
         self.offenders = Offenders(lambda: self.streaming.table.max_abuses, gateway.clock.monotonic)
         self.began = time.monotonic()
         self.dialects: Mapping[str, Dialect] = self._dialects()
@@ -81,7 +83,7 @@ class Audience:
         return self._rounds
 
     def busy(self) -> bool:
-        """True while updates wait to be sent."""
+        """True while updates are being sent: some have them, others do not yet."""
         return self._rounds is not None and self._rounds.busy
 
     @property

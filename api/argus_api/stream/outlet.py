@@ -14,7 +14,7 @@ from functools import lru_cache
 class Outlet:
     """Takes messages and hands them on without waiting."""
 
-    __slots__ = ("_close", "busy", "drained", "ended", "farewell", "full", "open", "transport")
+    __slots__ = ("_close", "drained", "ended", "farewell", "full", "lets_read", "open", "transport")
 
     def __init__(self, close: Callable[[int, str], object]) -> None:
         self.open = False
@@ -27,8 +27,8 @@ class Outlet:
         """Called when the other side keeps up again after it did not."""
         self.farewell: Callable[[], object] | None = None
         """Called before the server closes the connection because it ends itself."""
-        self.busy: Callable[[], bool] = bool
-        """Says whether updates wait to be sent, to anybody: they go before what floods bring."""
+        self.lets_read: Callable[[], bool] = _always
+        """Asked before each slice that is read: False says that others go first just now."""
         self.ended: int | None = None
         """The code with which this side has closed the connection; None if it has not."""
         self._close = close
@@ -47,6 +47,10 @@ class Outlet:
         """Close with a code; whoever does not take it within seconds is cut off."""
         if self.open:
             self._close(code, reason)
+
+
+def _always() -> bool:
+    return True
 
 
 @lru_cache(maxsize=1 << 13)

@@ -23,6 +23,8 @@ YIELD = 0.005
 """Seconds from one look whether there is something better to do to the next."""
 YIELDS = 20
 """Looks after which whoever has said much is listened to all the same."""
+FEW_YIELDS = 4
+"""Looks after which anybody else is."""
 _PAUSED = 0.95
 """The part that must be left again before it counts as a pause."""
 _ENOUGH = 0.999

@@ -21,7 +21,7 @@ from websockets.protocol import State
 
 from argus_api.stream.codes import ABUSES, NOT_UTF8, SLOW, TOO_MANY
 from argus_api.stream.outlet import Outlet
-from argus_api.stream.pace import YIELD, YIELDS, Pace
+from argus_api.stream.pace import FEW_YIELDS, YIELD, YIELDS, Pace
 
 WIRE = "argus.wire"
 """The key of an ASGI scope's extensions under which a connection's outlet stands."""
@@ -199,8 +199,11 @@ class StreamProtocol(WebSocketsSansIOProtocol):
             self._go_on()
 
     def _yielded(self) -> float:
-        """Seconds for which one that says much leaves the turn to others; 0.0 if it has it."""
-        if self._pace.much and self._yields < YIELDS and self.outlet.busy():
+        """Seconds for which what was said waits because others go first; 0.0 if it has its turn."""
+        if (
+            self._yields < (YIELDS if self._pace.much else FEW_YIELDS)
+            and not self.outlet.lets_read()
+        ):
             self._yields += 1
             return YIELD
         self._yields = 0

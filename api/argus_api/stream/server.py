@@ -52,6 +52,7 @@ class Sockets:
             await self.app(scope, receive, send)
             return
         await receive()  # websocket.connect
+        await self._audience.gate.passed()
         try:
             self._refuse_offenders(scope)
             self._refuse_crowds()
@@ -126,7 +127,7 @@ class Sockets:
         wire.drained = connection.flush
         wire.farewell = lambda: audience.farewell(connection)
         if isinstance(wire, Outlet):
-            wire.busy = audience.busy
+            wire.lets_read = audience.gate.lets_read
         # Whoever is still to show a key has a time of his own for that: it is not judged before.
         audience.enter(connection, None if principal is None else presented)
         try:

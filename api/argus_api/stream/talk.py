@@ -68,15 +68,17 @@ class Talk:
     async def heard(self) -> dict[str, Any] | None:
         """The next message that can be read; None once the client has left."""
         while True:
-            # A message that waits already is received at once: without a turn for everybody else,
-            # whoever sends a thousand of them would keep the others waiting for all the answers.
-            await asyncio.sleep(self._pace.rest())
+            if rest := self._pace.rest():
+                await asyncio.sleep(rest)
             if self._pace.much and self.connection.wire.open:
                 await self._audience.talkers.turn()
             if self._pace.endless:
                 self._end_flood("more for a minute than is read")
                 return None
             event = await self._receive()
+            # Without it whoever sends a thousand messages would keep the others waiting for all the
+            # answers, and so would a thousand who send one each.
+            await self._audience.gate.passed()
             if event["type"] != "websocket.receive" or not self.connection.wire.open:
                 return None
             if not self._counted():

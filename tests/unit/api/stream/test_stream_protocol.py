@@ -188,7 +188,7 @@ async def test_a_flood_of_pings_is_answered_at_its_pace_and_then_ended(line):
 async def test_a_flood_is_read_after_the_updates_that_wait_but_not_never(line):
     line.send(*frames(Opcode.PING, int(AT_ONCE * (MUCH + 0.2))))
     line.told()
-    line.protocol.outlet.busy = lambda: True
+    line.protocol.outlet.lets_read = lambda: False
     line.send(Frame(Opcode.PING, b"and one more"))
     line.loop.pass_by(YIELD * (YIELDS - 1.5))
     assert line.told() == []
