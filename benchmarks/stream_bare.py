@@ -4,9 +4,9 @@
 
 Every connection to ``/ws/market_data`` is a listener; whatever it says is answered with an empty
 ``subscribed``. A connection to ``/control`` commands: ``{"do": "burst", "frame": …}`` sends one
-frame to each listener, ``{"do": "flood", "frame": …, "seconds": …}`` as many as go out in that
-time, and both answer when the last one is out. In a frame ``"volume":0`` becomes the monotonic
-instant of the beginning in microseconds.
+frame to each listener, ``{"do": "flood", "frame": …, "seconds": …, "period": …}`` one every
+``period`` seconds, for so long; both answer when the last one is out. In a frame ``"volume":0``
+becomes the monotonic instant of the beginning in microseconds.
 """
 
 from __future__ import annotations
@@ -60,9 +60,9 @@ class Bare:
                 frames = await self._burst(command["frame"])
             if command["do"] == "flood":
                 ends = time.monotonic() + command["seconds"]
-                while time.monotonic() < ends:
+                while (now := time.monotonic()) < ends:
                     frames += await self._burst(command["frame"])
-                    await asyncio.sleep(0)
+                    await asyncio.sleep(max(0.0, now + command["period"] - time.monotonic()))
             told = {"type": "done", "frames": frames}
             await send({"type": "websocket.send", "text": orjson.dumps(told).decode()})
 

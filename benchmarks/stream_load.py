@@ -223,13 +223,19 @@ async def flooded(house: House, *, connections: int, symbols: int, seconds: floa
     return flow
 
 
-async def bare_flooded(house: House, frame: bytes, *, connections: int, seconds: float) -> Flow:
-    """A bare send loop of the same frames."""
+async def bare_flooded(house: House, flow: Flow, *, connections: int, seconds: float) -> Flow:
+    """A bare send loop of the same frames at the same pace.
+
+    At another pace a frame would cost another time: without pauses, for one, the clients are awake
+    already and the kernel has nobody to wake.
+    """
     async with (
         _crowd(house.port, connections, MARKET[:1]) as (rate, _),
         _control(house.port) as say,
     ):
-        command = {"do": "flood", "frame": unstamped(frame), "seconds": seconds}
+        period = connections / flow.rate
+        frame = unstamped(flow.sample)
+        command = {"do": "flood", "frame": frame, "seconds": seconds, "period": period}
         return await _flow(house, rate, say(json.dumps(command)))
 
 

@@ -177,8 +177,7 @@ def _settled(house: House) -> int:
 
 async def _beside(ours: House, bare: House, scale: Scale, symbols: int) -> tuple[Flow, Flow]:
     flow = await flooded(ours, connections=scale.flooders, symbols=symbols, seconds=scale.flood)
-    frame = flow.sample
-    other = await bare_flooded(bare, frame, connections=scale.flooders, seconds=scale.flood)
+    other = await bare_flooded(bare, flow, connections=scale.flooders, seconds=scale.flood)
     return flow, other
 
 
@@ -235,7 +234,8 @@ def _flows(name: str, pairs: list[tuple[Flow, Flow]]) -> str:
         f"frames of {name} ({len(pairs[0][0].sample)} bytes), per CPU second: argus "
         f"{middle('frames', 0):.0f} frames, {middle('updates', 0):.0f} updates; bare "
         f"{middle('frames', 1):.0f} frames; argus over bare {share:.3f}; by the clock argus "
-        f"{middle('rate', 0):.0f} frames/s on {middle('cpu', 0):.2f} cores"
+        f"{middle('rate', 0):.0f} frames/s on {middle('cpu', 0):.2f} cores, bare "
+        f"{middle('rate', 1):.0f} on {middle('cpu', 1):.2f}"
     )
 
 
