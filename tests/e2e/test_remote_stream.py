@@ -257,6 +257,7 @@ async def test_trades_come_once_over_a_loss_and_what_is_missing_of_them_is_told(
             await asyncio.to_thread(stack.close)
         await until(lambda: remote(here).connections == 2)
         await ear.hears(there.market.push(A, trades=(trades[4],)))
+        await until(lambda: trades[4] in ear.values(TRADES, A))
         assert ear.values(TRADES, A) == [trades[0], trades[1], trades[4]]
         assert ear.told("gap")
 

@@ -126,7 +126,16 @@ def test_what_a_source_prints_stands_apart(monkeypatch):
     assert "welcome" in result.stderr
 
 
+@pytest.fixture
+def ctrl_c():
+    """Ctrl-C does what it does in a terminal; whoever runs in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="a process cannot press its own Ctrl-C there")
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_ends_it_cleanly_and_says_how_to_go_on(monkeypatch):
     from argus_demo import Demo
 
