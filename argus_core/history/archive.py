@@ -137,7 +137,7 @@ class Archive:
         Seals the days from ``start`` to ``end``, both inclusive, with the rows of ``frame`` that
         lie in them. Over days that were sealed before the new rows win, unless there is none at
         all where there were rows: then the old ones stay. Where days have rows that were sealed
-        without, silent days beside the answer are sealed no more.
+        without, silent days beside the answer are to be verified anew.
         """
         if start > end:
             return ()
@@ -247,8 +247,6 @@ class Archive:
         """The rows of one series; None if it is not sealed all over the range."""
         store = self._store
         for _ in range(_ATTEMPTS):
-            # Of some chunks every day was found to be doubtful
-            shelved = [one for one in shelved if one.spans]
             if not shelved or not self._spans(shelved).covers(start, end):
                 return None
             at_hand = shelved
@@ -262,7 +260,7 @@ class Archive:
 
 def _joined(chunks: Sequence[Chunk], start: date, end: date) -> Part:
     """The rows of the chunks from ``start`` to ``end``."""
-    seals = [seal for chunk in chunks for seal in chunk.about.seals if seal.holds]
+    seals = [seal for chunk in chunks for seal in chunk.about.seals]
     # A weekend between two seals is in neither
     own = [seal for seal in seals if seal.first <= end and start <= seal.last] or seals
     frames = [_between(chunk.frame, start, end) for chunk in chunks]

@@ -13,13 +13,14 @@ import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import IO, Any, Final, cast
 
 import orjson
 import polars as pl
 
+from argus_core.clock import SHANGHAI
 from argus_core.history.series import SeriesKey
 
 _FORMAT: Final = 1
@@ -46,14 +47,9 @@ class Seal:
     fetched_at: float
     """Seconds since the epoch, like the next."""
     sealed_at: float
-    """When what is told of them last was new; 0: they were sealed in error and are no more."""
+    """When what is told of them last was new, or a while before that, to have them verified."""
     verified: bool = False
     """Whether they have been fetched once more since, and nothing was corrected."""
-
-    @property
-    def holds(self) -> bool:
-        """False if the days are sealed no more, which outranks whatever was fetched before."""
-        return self.sealed_at > 0
 
     def cut(self, first: date, last: date) -> Seal:
         """The same of other days."""
@@ -67,10 +63,14 @@ class Seal:
         """The same, that piece as if it was sealed ``at`` then: to be verified anew."""
         return self._parted(start, end, replace(self, sealed_at=at, verified=False))
 
-    def broken(self, start: date, end: date, fetched_at: float) -> Iterator[Seal]:
-        """The same, that piece sealed no more, for what was ``fetched_at`` then speaks against."""
-        gone = replace(self, fetched_at=fetched_at, sealed_at=0.0, verified=True)
-        return self._parted(start, end, gone)
+    def doubted(self, start: date, end: date) -> Iterator[Seal]:
+        """The same, that piece to be verified at once, though it may have been before.
+
+        It is as if it had been sealed when it was young: what is old already is not verified.
+        """
+        begin = datetime.combine(max(self.first, start), time(), SHANGHAI).timestamp()
+        at = min(self.sealed_at, begin)
+        return self._parted(start, end, replace(self, sealed_at=at, verified=False))
 
     def _parted(self, start: date, end: date, changed: Seal) -> Iterator[Seal]:
         """The seal in up to three pieces, ``changed`` from ``start`` to ``end``."""

@@ -41,11 +41,6 @@ class Patch:
         """The days it speaks of, exactly."""
         return Spans.of(((seal.first, seal.last) for seal in self.seals), any_day)
 
-    @property
-    def fetched_at(self) -> float:
-        """When the latest of it was fetched, in seconds since the epoch."""
-        return max(seal.fetched_at for seal in self.seals)
-
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -103,8 +98,8 @@ def merge(
 
     ``known`` are the seals by bucket as the ledger has them, which may be newer than a chunk's
     own. An answer that has no row at all where rows were sealed is no correction: the old rows
-    stay, and with them the time they were fetched. One that has rows where none were sealed breaks
-    the seals of silent days beside it, as far as their chunks are among ``old``.
+    stay, and with them the time they were fetched. One that has rows where none were sealed has the
+    silent days beside it verified anew, as far as their chunks are among ``old``.
     """
     days = patch.days
     if _silent_about_the_sealed(old, patch):
@@ -128,13 +123,13 @@ def merge(
             corrected = _days_between(key, (before, now), revised)
             found += revised
         seals = _sealed(known.get(bucket.name, ()), patch.seals, own, corrected)
-        seals = _broken(seals, doubted, patch.fetched_at)
+        seals = _doubted(seals, doubted)
         about = About(
             key=key,
             bucket=bucket.name,
             version=1 if chunk is None else chunk.about.version + 1,
             rows=0,
-            spans=Spans.of(((s.first, s.last) for s in seals if s.holds), has_session).pairs,
+            spans=Spans.of(((s.first, s.last) for s in seals), has_session).pairs,
             seals=seals,
             resolution=patch.resolution if own else {},
         )
@@ -147,7 +142,6 @@ def newer(seals: Iterable[Seal], known: Sequence[Seal]) -> tuple[Seal, ...]:
     return tuple(
         seal.cut(first, last)
         for seal in seals
-        if seal.holds
         for first, last in Spans(((seal.first, seal.last),), any_day).minus(
             (one.first, one.last) for one in known if one.fetched_at >= seal.fetched_at
         )
@@ -192,10 +186,9 @@ def _sealed(
     the days that were ``corrected``.
     """
     pieces = [s.cut(a, b) for s in known for a, b in _minus(s, own.pairs)]
-    held = [seal for seal in known if seal.holds]
     for seal in fresh:
         clipped = common([(seal.first, seal.last)], own.pairs)
-        for before in held:
+        for before in known:
             again = [
                 replace(before, first=first, last=last, fetched_at=seal.fetched_at)
                 for first, last in common(clipped, [(before.first, before.last)])
@@ -204,15 +197,15 @@ def _sealed(
                 at = max(before.sealed_at, seal.sealed_at)
                 again = [part for one in again for part in one.corrected(*corrected, at)]
             pieces += again
-        unsealed = Spans.of(clipped, any_day).minus((s.first, s.last) for s in held)
+        unsealed = Spans.of(clipped, any_day).minus((s.first, s.last) for s in known)
         pieces += [seal.cut(first, last) for first, last in unsealed]
     return _joined(pieces)
 
 
-def _broken(seals: tuple[Seal, ...], doubted: Spans, fetched_at: float) -> tuple[Seal, ...]:
-    """The seals, those of the doubted days broken."""
+def _doubted(seals: tuple[Seal, ...], doubted: Spans) -> tuple[Seal, ...]:
+    """The seals, those of the doubted days to be verified."""
     for first, last in doubted:
-        seals = tuple(part for seal in seals for part in seal.broken(first, last, fetched_at))
+        seals = tuple(part for seal in seals for part in seal.doubted(first, last))
     return _joined(seals)
 
 

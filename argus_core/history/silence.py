@@ -1,4 +1,4 @@
-"""Days that were sealed without a row, and are believed no more once rows appear beside them.
+"""Days that were sealed without a row, and are looked at again once rows appear beside them.
 
 A source that was late, or out of its quota, said nothing of more days than those that it happens to
 be asked for again. Pure: spans and dates in, spans out.

@@ -164,6 +164,7 @@ def quotes(*symbols):
 
 
 class TestTheTenMinutes:
+    @pytest.mark.long
     def test_as_written(self, tmp_path, vendor, monkeypatch):
         monkeypatch.setenv("EASTWIND_TOKEN", TOKEN)
         venv = Venv.create(tmp_path / "venv")

@@ -15,6 +15,7 @@ from contextlib import ExitStack, closing
 from datetime import date, timedelta
 
 import httpx
+import pytest
 from support.disk import filled, small_disk_of
 from support.distribution import install
 from support.process import PLAINLY, argus, environment
@@ -144,6 +145,7 @@ def spoilt(path):
         file.write(b"\xa5" * path.stat().st_size)
 
 
+@pytest.mark.long
 def test_whatever_the_disk_does_everybody_is_answered_and_rightly(
     tmp_path, monkeypatch, small_disk
 ):

@@ -60,6 +60,7 @@ def test_importing_a_plugin_opens_nothing(plugin, tmp_path):
     assert reached(log) == []
 
 
+@pytest.mark.long
 def test_argus_check_reaches_the_configured_vendors_and_nobody_else(vendors, tmp_path):
     text = "".join(vendors[name].table() for name in PLUGINS)
     (tmp_path / "plugins.toml").write_text(text, encoding="utf-8")

@@ -119,6 +119,7 @@ def test_offline_answers_are_those_from_before_and_say_so(place):
     assert (tmp_path / "calls").read_text() == calls, "nobody was asked, no source was opened"
 
 
+@pytest.mark.long
 def test_several_processes_say_of_each_answer_that_they_are_offline_too(place):
     _, serve = place
     with serve() as online:

@@ -16,7 +16,11 @@ from support.process import argus
 from support.vendors import LATE, answers, surroundings, vendor
 
 PLUGINS = ("tushare", "xtquant", "rqdatac")
-ZONES = ("UTC", "Asia/Shanghai", "America/New_York")
+ZONES = (
+    "UTC",
+    pytest.param("Asia/Shanghai", marks=pytest.mark.long),
+    pytest.param("America/New_York", marks=pytest.mark.long),
+)
 INSTANTS = ("2023-02-01T09:10:00", "2023-02-01T10:00:00", "2023-02-01T11:45:00")
 INSTANTS += ("2023-02-01T14:58:30", "2023-02-01T15:30:00")
 

@@ -52,6 +52,7 @@ def each(work) -> list[str]:
     return [result.stdout + result.stderr for result in done if result.returncode]
 
 
+@pytest.mark.long
 def test_its_own_tests_pass_at_once(workshop):
     venv, place = workshop
 
@@ -64,12 +65,14 @@ def test_its_own_tests_pass_at_once(workshop):
     assert each(test) == []
 
 
+@pytest.mark.long
 def test_argus_plugin_test_accepts_it(workshop, tmp_path):
     venv, _ = workshop
     failures = each(lambda kind: venv.run("argus_cli", "plugin", "test", NAMES[kind], cwd=tmp_path))
     assert failures == []
 
 
+@pytest.mark.long
 def test_they_are_typed(workshop):
     venv, place = workshop
     folders = [place / f"argus-{name}" for name in NAMES.values()]
@@ -77,6 +80,7 @@ def test_they_are_typed(workshop):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.long
 def test_it_is_listed_and_serves(workshop, tmp_path, monkeypatch):
     venv, _ = workshop
     (tmp_path / "plugins.toml").write_text(PLUGINS, encoding="utf-8")

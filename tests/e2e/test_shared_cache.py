@@ -153,6 +153,7 @@ async def test_a_thousand_misses_in_four_processes_are_one_question(tmp_path, mo
         assert book.calls[3:] == ["000001.SZ"], "the leader's client left, its question did not"
 
 
+@pytest.mark.long
 async def test_whatever_redis_does_everybody_is_answered_and_rightly(tmp_path, monkeypatch, book):
     with ExitStack() as stack:
         redis = stack.enter_context(redis_server())

@@ -117,6 +117,7 @@ def sure(verdict):
     assert verdict.pushed > 100
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("faults", "seconds"), [(GENTLE, 8.0), (ROUGH, 12.0)])
 def test_under_faults_nobody_is_lied_to(tmp_path, faults, seconds):
     with house(tmp_path) as built:
@@ -124,12 +125,14 @@ def test_under_faults_nobody_is_lied_to(tmp_path, faults, seconds):
         sure(asyncio.run(trial(built, faults, seconds=seconds, seed=len(faults))))
 
 
+@pytest.mark.long
 def test_behind_another_gateway_nobody_is_lied_to_either(tmp_path):
     with house(tmp_path) as built:
         built.behind()
         sure(asyncio.run(trial(built, BEHIND, seconds=12.0, seed=1)))
 
 
+@pytest.mark.long
 @pytest.mark.skipif(shutil.which("redis-server") is None, reason="no redis-server on PATH")
 def test_over_a_redis_that_fails_nobody_is_lied_to_either(tmp_path):
     with house(tmp_path) as built:

@@ -21,6 +21,7 @@ def all_but_one(house):
         yield
 
 
+@pytest.mark.long
 def test_one_agent_and_one_vendor_are_enough(market_data, tmp_path):
     if shutil.which("redis-server") is None:
         pytest.skip("redis-server is not on PATH: apt-get install redis-server")

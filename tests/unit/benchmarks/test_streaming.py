@@ -102,6 +102,7 @@ def test_what_rises_through_its_noise_grows(rise, noise):
 # -- short runs ------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_a_short_stream_loses_nothing():
     outcome = streaming.run(streaming.SHORT)
     assert not outcome.missed(fast=False), streaming.table(outcome)
@@ -112,12 +113,14 @@ def test_a_short_stream_loses_nothing():
     assert outcome.single_share
 
 
+@pytest.mark.long
 def test_offenders_end_as_documented_and_others_lose_nothing():
     terms = abuse.Terms(connections=40, seconds=2.0, rounds=1, each=1, slow=False)
     outcome = abuse.run(terms)
     assert not outcome.missed(fast=False), abuse.table(outcome)
 
 
+@pytest.mark.long
 def test_a_short_soak_is_flat():
     readings = soak.run(connections=40, seconds=6.0, pause=0.4)
     assert not readings.missed(), soak.table(readings)

@@ -423,22 +423,39 @@ async def test_what_was_corrected_is_looked_at_again_until_nothing_changes(home,
     assert closes == [10.42, 10.43]
 
 
-async def test_rows_that_a_second_look_finds_end_the_silence_beside_them(home, clock):
+async def silent_february(home, clock):
+    """A home whose vendor was silent from February on, and what it was asked."""
     silent = {date(2024, 2, day) for day in range(1, 30)} | {date(2024, 3, 1)}
     vendor = Vendor("one", clock, suspended=silent)
-    made = home(vendor)
-    query = bars("2024-01-29", "2024-03-08", A)
+    made, query = home(vendor), bars("2024-01-29", "2024-03-08", A)
     await made.past.fetch(query, asking(clock))
     assert spans(made, "one", A) == [("2024-01-29", "2024-03-08")]
-    vendor.suspended = frozenset()  # its tables are loaded again
     clock.advance(86400 + 3600)
+    return made, vendor, query
+
+
+async def test_rows_that_a_second_look_finds_have_the_silence_beside_them_looked_at(home, clock):
+    made, vendor, query = await silent_february(home, clock)
+    vendor.suspended = frozenset()  # its tables are loaded again
     assert await made.past.verify(10) == 1
     assert vendor.calls[1:] == [((A,), date(2024, 2, 29), date(2024, 3, 8))]
-    assert spans(made, "one", A) == [("2024-01-29", "2024-01-31"), ("2024-02-29", "2024-03-08")]
-    answer = await made.past.fetch(query, asking(clock))
+    assert await made.past.verify(10) == 1
     assert vendor.calls[2:] == [((A,), date(2024, 2, 1), date(2024, 2, 28))]
+    answer = await made.past.fetch(query, asking(clock))
     assert answer.data[A]["date"].to_list() == list(vendor.days(query.start, query.end))
-    assert spans(made, "one", A) == [("2024-01-29", "2024-03-08")]
+    assert len(vendor.calls) == 3
+
+
+async def test_a_silence_that_is_true_costs_one_look_and_hides_nothing(home, clock):
+    made, vendor, query = await silent_february(home, clock)
+    vendor.suspended = frozenset(day for day in vendor.suspended if day < date(2024, 2, 29))
+    assert [await made.past.verify(10) for _ in range(3)] == [1, 1, 0]
+    vendor.failing = SourceUnavailable("refused")
+    clock.advance(7 * 86400)
+    answer = await made.past.fetch(query, asking(clock))
+    assert answer.data[A]["date"].to_list() == list(vendor.days(query.start, query.end))
+    assert not answer.stale
+    assert len(vendor.calls) == 3
 
 
 async def test_other_datasets_and_today_alone_go_the_usual_way(home, clock):

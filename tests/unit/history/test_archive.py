@@ -339,21 +339,23 @@ class TestSilence:
     QUIET = (day("2023-12-18"), day("2024-01-12"))
     LATE = (day("2024-01-08"), day("2024-01-12"))
 
-    def told(self, archive, key=DAYS, span=None, *, missing=()):
-        """The source has rows of these days now; on the trading dates sealed after that."""
+    def doubted(self, archive, key=DAYS, span=None, *, missing=()):
+        """The days to be verified once the source has rows of these, all others being verified."""
+        archive.verified(key, *self.QUIET)
         first, last = span or self.LATE
         rows = {d: 1.0 for d in days_between(first, last) if d.weekday() < 5 and d not in missing}
         put(archive, key=key, rows=rows, span=(first, last), fetched="2024-03-16 19:00")
-        return [pair for pair in archive.covered([key])[key] if pair[0] >= day("2023-12-01")]
+        assert len(got(archive, key, span=(first, last))) == len(rows)
+        due = archive.unverified(sealed_before=at("2025-01-01"), limit=99)
+        return [(since, until) for _, since, until in due]
 
     @pytest.mark.parametrize("key", [DAYS, MINUTES])
-    def test_the_silent_days_before_are_sealed_no_more(self, archive, key):
+    def test_the_silent_days_before_are_verified_anew_and_believed_meanwhile(self, archive, key):
         put(archive, key=key, rows={}, span=self.QUIET)
-        assert self.told(archive, key) == [self.LATE]
-        assert got(archive, key, span=self.QUIET) is None
-        assert len(got(archive, key, span=self.LATE)) == 5
-        self.told(archive, key, span=self.QUIET)
-        assert len(got(archive, key, span=self.QUIET)) == 20
+        assert self.doubted(archive, key) == [(self.QUIET[0], self.LATE[0] - timedelta(days=1))]
+        assert archive.covered([key])[key].pairs == (self.QUIET,)
+        archive.verified(key, *self.QUIET)
+        assert archive.unverified(sealed_before=at("2025-01-01"), limit=99) == []
 
     @pytest.mark.parametrize("key", [DAYS, MINUTES])
     def test_the_silent_days_after_too_and_as_far_as_they_are_silent(self, archive, key):
@@ -361,21 +363,18 @@ class TestSilence:
             archive, key=key, rows={day("2023-12-20"): 1.0, day("2024-01-11"): 1.0}, span=self.QUIET
         )
         span = (day("2024-01-02"), day("2024-01-05"))
-        assert self.told(archive, key, span=span) == [
-            (day("2023-12-18"), day("2023-12-20")),
-            span,
-            (day("2024-01-11"), day("2024-01-12")),
+        assert self.doubted(archive, key, span=span) == [
+            (day("2023-12-21"), day("2024-01-01")),
+            (day("2024-01-06"), day("2024-01-10")),
         ]
 
     def test_where_the_answer_has_no_row_at_its_edge_silence_is_true(self, archive):
         put(archive, rows={}, span=self.QUIET)
-        first = day("2024-01-08")
-        assert self.told(archive, missing=[first]) == [self.QUIET]
-        assert got(archive, span=(self.QUIET[0], first)) == {}
+        assert self.doubted(archive, missing=[self.LATE[0]]) == []
 
     def test_days_that_were_not_sealed_cast_no_doubt(self, archive):
         put(archive, rows={}, span=(self.QUIET[0], day("2024-01-07")))
-        assert self.told(archive) == [self.QUIET]
+        assert (self.QUIET[0], day("2024-01-07")) not in self.doubted(archive)
 
     def test_of_factors_most_days_have_none(self, archive):
         span = (day("2023-01-02"), day("2024-03-08"))
@@ -389,37 +388,14 @@ class TestSilence:
         span = (day("2024-01-01"), day("2024-01-28"))
         fridays = [day(f"2024-01-{n}") for n in ("05", "12", "19", "26")]
         put(archive, key=weeks, rows=dict.fromkeys(fridays[:1], 1.0), span=span)
+        archive.verified(weeks, *span)
         put(archive, key=weeks, rows={fridays[2]: 1.0}, span=(day("2024-01-15"), day("2024-01-21")))
-        assert archive.covered([weeks])[weeks].pairs == (
-            (span[0], day("2024-01-07")),
-            (day("2024-01-15"), day("2024-01-21")),
-        )
-
-    def test_a_weekend_beside_it_is_read_of_what_is_sealed(self, archive):
-        put(archive, rows={}, span=(day("2023-12-25"), day("2024-01-05")))
-        span = (day("2024-01-01"), day("2024-01-05"))
-        assert self.told(archive, span=span) == [span]
-        assert got(archive, span=(day("2023-12-30"), day("2023-12-31"))) is None
-        assert got(archive, span=(day("2024-01-06"), day("2024-01-07"))) == {}
-
-    def test_neither_a_lost_ledger_nor_an_older_backup_brings_the_silence_back(
-        self, archive, clock, tmp_path
-    ):
-        put(archive, rows={}, span=self.QUIET)
-        archive.backup(tmp_path / "older.tar")
-        assert self.told(archive) == [self.LATE]
-        archive.restore(tmp_path / "older.tar")
-        archive._store.ledger.connections.forget()
-        Place(archive.path).ledger().unlink()
-        assert archive.covered([DAYS])[DAYS].pairs == (self.LATE,)
-
-    def test_they_need_no_second_look(self, archive, clock):
-        put(archive, rows={}, span=self.QUIET, fetched="2024-01-15 19:00")
-        self.told(archive)
-        assert all(
-            first >= self.LATE[0]
-            for _, first, _ in archive.unverified(sealed_before=at("2025-01-01"), limit=9)
-        )
+        assert [
+            pair for _, *pair in archive.unverified(sealed_before=at("2025-01-01"), limit=9)
+        ] == [
+            [day("2024-01-08"), day("2024-01-14")],
+            [day("2024-01-22"), day("2024-01-28")],
+        ]
 
 
 class TestClearing:

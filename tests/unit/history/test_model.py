@@ -63,8 +63,7 @@ class Model:
         new = {n: v for n, v in rows.items() if n in again}
         silent = bool(old) and not new
         spoken = days - self.sealed if silent else days
-        added = {n for n in new.keys() - old.keys() if weekday(n)}
-        after.sealed = (self.sealed | days) - self._doubted(start, end, added)
+        after.sealed = self.sealed | days
         after.rows = {n: v for n, v in self.rows.items() if n not in spoken}
         after.rows |= {n: v for n, v in rows.items() if n in spoken}
         corrected = (
@@ -77,24 +76,6 @@ class Model:
             }
         )
         return after, corrected
-
-    def _doubted(self, start: int, end: int, added: set[int]) -> set[int]:
-        """The silent days beside a window at whose edge rows were added."""
-        doubted: set[int] = set()
-        if any(not any(map(weekday, range(start, n))) for n in added):
-            doubted |= self._silent(range(start - 1, -1, -1))
-        if any(not any(map(weekday, range(n + 1, end + 1))) for n in added):
-            doubted |= self._silent(range(end + 1, LENGTH))
-        return doubted
-
-    def _silent(self, numbers: range) -> set[int]:
-        """The first of these days, up to one that has a row or is not sealed."""
-        silent: set[int] = set()
-        for n in numbers:
-            if n in self.rows or (weekday(n) and n not in self.sealed):
-                break
-            silent.add(n)
-        return silent if any(map(weekday, silent)) else set()
 
 
 class Failing:
