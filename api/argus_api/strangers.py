@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 """The methods that change nothing, and whose answers no browser shows to such a script."""
 
+_PORTS = {"http": "80", "https": "443"}
 _OWN = frozenset({"same-origin", "none"})
 
 
@@ -26,6 +27,8 @@ def is_strange(headers: Mapping[str, str], allowed: Collection[str]) -> bool:
     if origin is None:
         return False
     try:
-        return urlsplit(origin).netloc != headers.get("host")
+        page = urlsplit(origin)
+        usual = f":{_PORTS.get(page.scheme, '')}"  # browsers leave it out, some proxies do not
+        return page.netloc.removesuffix(usual) != headers.get("host", "").removesuffix(usual)
     except ValueError:  # it is no address at all
         return True

@@ -20,6 +20,13 @@ AT_ONCE = 4
 To greet one takes most of a millisecond, in which those who are here are sent nothing; a crowd that
 comes all at once would gain little if more were taken.
 """
+LONG = 0.012
+"""Seconds of a turn for each of which as many are taken again after it: who waits behind long turns
+shall not wait for many of them."""
+MOST = 25
+"""So many times more are taken at most."""
+IDLE = 1.0
+"""Seconds that no turn takes."""
 BREATH = 1.0
 """Seconds without a try after one that failed, for want of descriptors for one."""
 _GONE = frozenset({errno.ECONNABORTED, errno.EPROTO, errno.ECONNRESET})
@@ -47,6 +54,8 @@ class Acceptor:
         self._loop = asyncio.get_running_loop()
         self._later: asyncio.TimerHandle | None = None
         self._greeted = set[asyncio.Task[None]]()
+        self._since: float | None = None
+        """When the last ones were taken, if there may have been more."""
         self._closed = False
         self._tcp = listener.family in (socket.AF_INET, socket.AF_INET6)
         listener.setblocking(False)
@@ -64,8 +73,16 @@ class Acceptor:
         else:
             self._loop.remove_reader(self._number)
 
+    def _many(self) -> int:
+        """How many to take now: the more, the longer those who were left over have waited."""
+        now = self._loop.time()
+        took, self._since = now - (self._since or now), None
+        if took > IDLE:  # none was left over
+            took = 0.0
+        return self._at_once * max(1, min(MOST, int(took / LONG)))
+
     def _accept(self) -> None:
-        for _ in range(self._at_once):
+        for _ in range(self._many()):
             try:
                 peer, _ = self._listener.accept()
             except (BlockingIOError, InterruptedError):
@@ -78,6 +95,7 @@ class Acceptor:
             task = self._loop.create_task(self._greet(peer))
             self._greeted.add(task)
             task.add_done_callback(self._greeted.discard)
+        self._since = self._loop.time()
 
     async def _greet(self, peer: socket.socket) -> None:
         try:

@@ -69,7 +69,7 @@ class Clearing:
         prefixes = [f"{name}:" for name, of in RULE_OF.items() if rule in (None, of)]
         # The deepest first: until it is empty, whoever reads fills the others from it again.
         gone = [
-            await self._clear(level, prefixes)
+            await self._clear(level, prefixes, resting=True)
             for level in reversed(self._levels)
             if label in (None, level.label)
         ]
@@ -84,7 +84,9 @@ class Clearing:
         """What had expired and went, level by level."""
         return [await _removed(level, level.cache.purge) for level in self._levels]
 
-    async def _clear(self, level: Level, prefixes: Sequence[str]) -> Cleared:
+    async def _clear(
+        self, level: Level, prefixes: Sequence[str], *, resting: bool = False
+    ) -> Cleared:
         behind = self._behind.get(level.label)
         if behind is not None:
             await behind.forget(prefixes)
@@ -95,7 +97,7 @@ class Clearing:
             gone = [await level.cache.delete_prefix(prefix) for prefix in prefixes]
             return sum(entries for entries, _ in gone), sum(size for _, size in gone)
 
-        return await _removed(level, all_of_them)
+        return await _removed(level, all_of_them, resting=resting)
 
     def _cleared_elsewhere(self, prefixes: Sequence[str], label: str | None) -> None:
         self._follow(
@@ -119,8 +121,10 @@ class Clearing:
             listener(prefixes)
 
 
-async def _removed(level: Level, remove: Callable[[], Awaitable[tuple[int, int]]]) -> Cleared:
-    gone = await level.tried(remove, LONG_BUDGET, resting=True)
+async def _removed(
+    level: Level, remove: Callable[[], Awaitable[tuple[int, int]]], *, resting: bool = False
+) -> Cleared:
+    gone = await level.tried(remove, LONG_BUDGET, resting=resting)
     if gone is not None:
         return Cleared(level.label, *gone)
     return Cleared(level.label, 0, 0, level.reason or "it failed")

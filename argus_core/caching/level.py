@@ -105,6 +105,7 @@ class Level:
         vain.
         """
         tries = self._in_a_row >= PATIENCE
+        first = not self._trying
         if tries:
             rests = self._trying or self._clock.monotonic() < self._rests_until
             if rests and not resting:
@@ -125,7 +126,7 @@ class Level:
             self._failed(error, tries=tries)
             return None
         finally:
-            if tries:
+            if tries and first:
                 self._trying = False
         if self._in_a_row and quick:
             self._recovered()

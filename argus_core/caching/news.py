@@ -85,8 +85,8 @@ class News:
         while True:
             await late.wait()
             await asyncio.sleep(_AGAIN)
-            if await self._tell(level, (), resting=False):
-                late.clear()
+            late.clear()  # before: what cannot be told meanwhile sets it again
+            await self._tell(level, (), resting=False)
 
     async def _listen(self, level: Level) -> None:
         while True:

@@ -293,7 +293,15 @@ def _silence(node: Node, origin: Origin | None, now: datetime) -> Found:
         source = node.source
         return Found(None, node.name, now, source.simulated, replay=source.replaying)
     since = now - timedelta(seconds=origin.age)
-    return Found(None, node.name, since, origin.simulated, path=origin.path, replay=origin.replay)
+    return Found(
+        None,
+        node.name,
+        since,
+        origin.simulated,
+        path=origin.path,
+        replay=origin.replay,
+        remark=None if origin.stale else origin.reason,
+    )
 
 
 def _book_error(walk: Walk, error: SourceError | NotOffered, keys: list[str]) -> None:

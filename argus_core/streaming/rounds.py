@@ -62,6 +62,7 @@ class Rounds:
     def close(self) -> None:
         """Send nothing any more."""
         self._closed = True
+        self._left = 0
         self._marked.clear()
         for handle in (self._planned, *self._pauses.values()):
             if handle is not None:

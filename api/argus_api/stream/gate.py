@@ -8,10 +8,15 @@ from collections.abc import Callable
 
 PATIENCE = 3
 """Turns in the middle of a round after which somebody is let through all the same."""
-
-
 SLICES = 3
 """Slices of bytes that are read in one turn."""
+EARNS = 0.002
+"""Seconds of a turn for each of which one is let through after it: more than one costs, as a rule,
+so that long turns, which others made long, do not keep them waiting, and do not get longer."""
+MOST = 16
+"""Those that are let through in one turn at most."""
+
+_Waiting = deque[asyncio.Future[None]]
 
 
 class Gate:
@@ -19,16 +24,21 @@ class Gate:
 
     The loop gives every task and every socket its turn, and an answer may take a millisecond:
     without a gate a hundred clients that speak at once would keep the updates of all others for a
-    tenth of a second. ``busy`` says whether updates are being sent just now; these go first.
+    tenth of a second. After a long turn, as requests beside it may make it, more are let through.
+    ``busy`` says whether updates are being sent just now; these go first.
     """
 
     def __init__(self, busy: Callable[[], bool]) -> None:
         self._busy = busy
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._messages: _Waiting = deque()
+        self._newcomers: _Waiting = deque()
+        self._queues = [self._messages, self._newcomers]
         self._waited = 0
         """Turns in which nobody was let through, for the sake of updates."""
         self._open = False
         """True while the gate is going to let somebody through."""
+        self._last = 0.0
+        """When it last was about to, by the loop's clock."""
         self._slices = 0
         """Slices that were read in this turn."""
 
@@ -44,32 +54,43 @@ class Gate:
     def _next_turn(self) -> None:
         self._slices = 0
 
-    async def passed(self) -> None:
-        """Return when it is the caller's turn to be answered, which goes by who came first.
+    async def spoken(self) -> None:
+        """Return when a message may be answered: in the next turn, if nobody waits."""
+        await self._passed(self._messages)
 
-        That is in the next turn of the loop, if nobody waits.
-        """
+    async def come(self) -> None:
+        """Return when a newcomer may be welcomed. A crowd of them keeps no message waiting."""
+        await self._passed(self._newcomers)
+
+    async def _passed(self, waiting: _Waiting) -> None:
         loop = asyncio.get_running_loop()
         turn = loop.create_future()
-        self._waiting.append(turn)
+        waiting.append(turn)
         if not self._open:
             self._open = True
+            self._last = loop.time()
             loop.call_soon(self._let, loop)
         await turn
 
     def _let(self, loop: asyncio.AbstractEventLoop) -> None:
+        now = loop.time()
+        took, self._last = now - self._last, now
         if self._busy() and self._waited < PATIENCE:
             self._waited += 1
         else:
             self._waited = 0
-            self._let_one()
-        self._open = bool(self._waiting)
+            for _ in range(max(1, min(MOST, int(took / EARNS)))):
+                self._let_one()
+        self._open = bool(self._messages or self._newcomers)
         if self._open:
             loop.call_soon(self._let, loop)
 
     def _let_one(self) -> None:
-        while self._waiting:
-            turn = self._waiting.popleft()
-            if not turn.done():  # else whoever waited has left
-                turn.set_result(None)
-                return
+        """Let the first of one queue through; the next time it is the other's turn."""
+        self._queues.reverse()
+        for waiting in self._queues:
+            while waiting:
+                turn = waiting.popleft()
+                if not turn.done():  # else whoever waited has left
+                    turn.set_result(None)
+                    return

@@ -52,10 +52,10 @@ class Sockets:
             await self.app(scope, receive, send)
             return
         await receive()  # websocket.connect
-        await self._audience.gate.passed()
         try:
             self._refuse_offenders(scope)
             self._refuse_crowds()
+            await self._audience.gate.come()
             principal, presented = await self._admitted(scope)
             self._refuse_crowds()  # others may have come in meanwhile
         except ArgusError as error:

@@ -78,7 +78,7 @@ class Talk:
             event = await self._receive()
             # Without it whoever sends a thousand messages would keep the others waiting for all the
             # answers, and so would a thousand who send one each.
-            await self._audience.gate.passed()
+            await self._audience.gate.spoken()
             if event["type"] != "websocket.receive" or not self.connection.wire.open:
                 return None
             if not self._counted():

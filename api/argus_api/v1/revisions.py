@@ -50,7 +50,8 @@ class RevisionsBody(BaseModel):
     success: Literal[True]
     data: list[RevisionRow]
     archive: bool = Field(description="False where nothing is archived, so nothing can be noticed.")
-    total_records: int = Field(description="How many there are, on this page and on all others.")
+    total_records: int = Field(description="How many there are on this page.")
+    total_matching: int = Field(description="How many there are on this page and all others.")
     next_cursor: str | None = Field(
         description="The `cursor` of the next page; null where nothing comes after this one."
     )
@@ -149,7 +150,8 @@ async def revisions(request: Request) -> Response:
         "success": True,
         "data": [_row(revision) for revision in page.rows],
         "archive": found.archive,
-        "total_records": page.total,
+        "total_records": len(page.rows),
+        "total_matching": page.total,
         "next_cursor": _cursor(page.last),
         "timestamp": instant(now),
     }

@@ -114,7 +114,7 @@ async def test_all_of_them_can_be_read_page_by_page(start, tmp_path, clock):
         first = await revisions(api, **asked)
         second = await revisions(api, **asked, cursor=first["next_cursor"])
     assert (len(first["data"]), len(second["data"])) == (1000, 461)
-    assert first["total_records"] == second["total_records"] == 1461
+    assert first["total_matching"] == second["total_matching"] == 1461
     assert second["next_cursor"] is None
     labels = [row["label"] for row in first["data"] + second["data"]]
     assert labels == [str(day) for day in reversed(days)]

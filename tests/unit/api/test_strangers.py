@@ -35,6 +35,19 @@ def test_browsers_say_whose_script_it_is(headers, strange):
 
 
 @pytest.mark.parametrize(
+    ("origin", "host", "strange"),
+    [
+        ("http://argus.lan", "argus.lan:80", False),
+        ("https://argus.lan", "argus.lan:443", False),
+        ("http://argus.lan", "argus.lan:443", True),
+        ("http://argus.lan:8080", "argus.lan:80", True),
+    ],
+)
+def test_the_usual_port_may_be_said_or_left_out(origin, host, strange):
+    assert is_strange({"origin": origin, "host": host}, ()) is strange
+
+
+@pytest.mark.parametrize(
     ("method", "path"),
     [
         ("POST", f"{CACHE}/optimize"),

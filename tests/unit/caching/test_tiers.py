@@ -4,6 +4,7 @@ import asyncio
 from datetime import date, datetime
 from random import Random
 
+import orjson
 import pytest
 from support.clock import TestClock
 from support.sources import symbols
@@ -350,6 +351,40 @@ async def test_what_could_not_be_told_is_told_later_and_said(clock, monkeypatch)
     assert (await here.clear(None, None)).untold == {}
     await here.aclose()
     await there.aclose()
+
+
+async def test_what_cannot_be_told_while_something_else_is_told_late_is_not_lost(clock):
+    wire, gate = [], asyncio.Event()
+    between = Together("l2", clock, wire)
+    tiers = tiers_of(Dictionary("l1", clock), between, clock=clock)
+    tiers.start()
+    await asyncio.sleep(0)
+    told = []
+    wire.append(lambda message: told.append(orjson.loads(message)["label"]))
+    between.broken = True
+    await tiers.clear(None, "L1")
+    between.broken = False
+    publish, between.publish = between.publish, None
+
+    async def slowly(channel, messages):
+        await gate.wait()
+        await publish(channel, messages)
+
+    between.publish = slowly
+    await asyncio.sleep(1.05)  # the first is under way
+    between.publish = publish
+    between.broken = True
+    await tiers.clear(None, None)
+    between.broken = False
+    gate.set()
+    clock.advance(60)
+    for _ in range(300):
+        await asyncio.sleep(0.01)
+        if None in told:
+            break
+    assert "L1" in told
+    assert None in told
+    await tiers.aclose()
 
 
 async def test_levels_count_what_consumers_asked_and_found_fresh(clock):

@@ -1,23 +1,25 @@
-"""The gate: in order, one in each turn of the loop, and nobody is left waiting."""
+"""The gate: in order, little in each turn of the loop, and nobody is left waiting."""
 
 import asyncio
+import time
 
-from argus_api.stream.gate import PATIENCE, SLICES, Gate
+from argus_api.stream.gate import EARNS, MOST, PATIENCE, SLICES, Gate
 
 
-async def crowd(gate, many):
-    """The numbers of those who passed, turn by turn, until all have."""
+async def crowd(waits, work=0.0):
+    """The numbers of those who passed, turn by turn, until all have; others work in each turn."""
     passed = []
 
-    async def one(number):
-        await gate.passed()
+    async def one(number, wait):
+        await wait()
         passed.append(number)
 
-    tasks = [asyncio.create_task(one(n)) for n in range(many)]
+    tasks = [asyncio.create_task(one(n, wait)) for n, wait in enumerate(waits)]
     turns = []
-    while len(passed) < many:
+    while len(passed) < len(tasks):
         before = len(passed)
         await asyncio.sleep(0)
+        time.sleep(work)  # noqa: ASYNC251 - the work of others
         if len(passed) > before:
             turns.append(passed[before:])
     await asyncio.gather(*tasks)
@@ -25,20 +27,35 @@ async def crowd(gate, many):
 
 
 async def test_one_passes_in_each_turn_in_the_order_in_which_they_came():
-    assert await crowd(Gate(lambda: False), 5) == [[0], [1], [2], [3], [4]]
+    gate = Gate(lambda: False)
+    assert await crowd([gate.spoken] * 5) == [[0], [1], [2], [3], [4]]
+
+
+async def test_after_long_turns_of_others_more_pass_up_to_a_limit():
+    gate = Gate(lambda: False)
+    turns = await crowd([gate.spoken] * 60, work=EARNS * 5)
+    assert max(map(len, turns[1:-1])) >= 5
+    turns = await crowd([gate.spoken] * 60, work=EARNS * MOST * 2)
+    assert max(map(len, turns)) == MOST
+
+
+async def test_newcomers_and_messages_take_turns():
+    gate = Gate(lambda: False)
+    turns = await crowd([gate.come] * 10 + [gate.spoken])
+    assert [10] in turns[:2]
 
 
 async def test_updates_go_first_but_somebody_always_passes_in_the_end():
     busy = True
     gate = Gate(lambda: busy)
-    task = asyncio.create_task(gate.passed())
+    task = asyncio.create_task(gate.spoken())
     for _ in range(PATIENCE):
         await asyncio.sleep(0)
     assert not task.done()
     for _ in range(3):
         await asyncio.sleep(0)
     assert task.done()
-    task = asyncio.create_task(gate.passed())
+    task = asyncio.create_task(gate.spoken())
     await asyncio.sleep(0)
     busy = False
     for _ in range(3):
@@ -47,20 +64,21 @@ async def test_updates_go_first_but_somebody_always_passes_in_the_end():
 
 
 async def test_who_has_left_takes_nobodys_turn():
-    gate = Gate(lambda: True)
-    tasks = [asyncio.create_task(gate.passed()) for _ in range(4)]
+    gate = Gate(lambda: False)
+    tasks = [asyncio.create_task(gate.spoken()) for _ in range(9)]
     await asyncio.sleep(0)
-    for task in tasks[:3]:
+    for task in tasks[:8]:
         task.cancel()
-    async with asyncio.timeout(1):
-        await tasks[3]
+    for _ in range(4):
+        await asyncio.sleep(0)
+    assert tasks[8].done()
 
 
 async def test_the_gate_opens_again_after_a_pause():
     gate = Gate(lambda: False)
     for _ in range(3):
         async with asyncio.timeout(1):
-            await gate.passed()
+            await gate.spoken()
         await asyncio.sleep(0.001)
 
 
