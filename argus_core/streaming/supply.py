@@ -113,9 +113,8 @@ class Supplier:
             # The same leg may have another place now.
             leg, line.leg = line.leg, _same(line.leg, own)
             trial, line.trial = line.trial, _same(line.trial, own)
-            if line.trial is not None and line.leg is not None:
-                line.trial = line.trial if line.trial.rank < line.leg.rank else None
             self._left(line, leg, trial)
+            self._end_vain_trial(line)
             if line.leg is not None:
                 self._try(line, own, load)
             elif leg is not None:
@@ -178,9 +177,9 @@ class Supplier:
                     lost.setdefault(line.reason or NOBODY, []).append(line)
                 continue
             del self._open[line.symbol]
-            line.trial = None if line.trial == leg else line.trial
             line.carried(leg, now)
             self._wanted(line, leg, load)
+            self._end_vain_trial(line)
         for reason, own in lost.items():
             self._taker.switched(own, reason)
         # Of a leg that pushes is told once it has accepted.
@@ -217,6 +216,13 @@ class Supplier:
         if leg is not None:
             line.trial, line.tried = leg, now
             self._wanted(line, leg, load)
+
+    def _end_vain_trial(self, line: Line) -> None:
+        """Try no leg that is no better than the one the line has by now."""
+        leg, trial = line.leg, line.trial
+        if leg is not None and trial is not None and trial.rank >= leg.rank:
+            line.trial = None
+            self._left(line, trial)
 
     def _wanted(self, line: Line, leg: Leg, load: dict[str, int]) -> None:
         if leg.node is not None:
