@@ -10,7 +10,7 @@ shares at random. `--burst` leaves out everything but the bursts.
 * reference: the 5 400 shares in 30 slices of each three seconds, 1 800 a second
 * burst: all of them at once, beside one frame to each client from a bare send loop
 * floods: 2 000 clients of one share, and of the same 20, with news whenever all have the last:
-  frames and updates a second of the server's processor time, beside the bare send loop
+  frames and updates a second of the server's processor time, beside the bare send loop at that pace
 
 Bars: no connection lost, nothing missed unannounced, p99 below 100 ms and below 60 KB a connection
 at the reference load; single updates at 0.85 of the bare send loop or more; 500 000 updates a

@@ -245,6 +245,6 @@ def _figures(level: Level, stats: CacheStats, reason: str | None) -> LevelFigure
         reason=reason,
         lookups=level.lookups,
         hits=level.hits,
-        stale_found=level.expired,
+        stale_found=level.stale_found,
         failures=level.failures,
     )

@@ -55,7 +55,7 @@ class Level:
         self.plugin = plugin
         self.lookups = 0
         self.hits = 0
-        self.expired = 0
+        self.stale_found = 0
         self.failures = 0
         self.reason: str | None = None
         self._clock = clock
@@ -84,11 +84,11 @@ class Level:
         wanted = list(keys)
         return await self.tried(lambda: self.cache.get_many(wanted)) or {}
 
-    def count(self, lookups: int, hits: int, expired: int) -> None:
+    def count(self, lookups: int, hits: int, stale_found: int) -> None:
         """Count keys that a consumer asked for: how many, and what was fresh or too old of them."""
         self.lookups += lookups
         self.hits += hits
-        self.expired += expired
+        self.stale_found += stale_found
 
     async def write(self, values: Mapping[str, bytes], ttl: float, budget: float = BUDGET) -> bool:
         """True if the tier took the values."""

@@ -396,12 +396,12 @@ async def test_levels_count_what_consumers_asked_and_found_fresh(clock):
     await tiers.get(QUERY, note=False)
     await tiers.look_below(QUERY, tiers.levels[1])
     first, second = tiers.levels
-    assert (first.lookups, first.hits, first.expired) == (2, 1, 0)
-    assert (second.lookups, second.hits, second.expired) == (1, 0, 0)
+    assert (first.lookups, first.hits, first.stale_found) == (2, 1, 0)
+    assert (second.lookups, second.hits, second.stale_found) == (1, 0, 0)
     clock.advance(7)
     await tiers.get(QUERY)
     assert (first.lookups, first.hits) == (4, 1), "what is too old is no hit"
-    assert first.expired == 1
+    assert first.stale_found == 1
 
 
 async def test_a_clear_on_one_process_is_a_clear_on_all(clock):
