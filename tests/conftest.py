@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 import sys
@@ -33,6 +34,14 @@ def pytest_xdist_make_scheduler(config, log):
     from xdist.scheduler import WorkStealingScheduling
 
     return WorkStealingScheduling(config, log) if config.getoption("dist") == "load" else None
+
+
+def pytest_asyncio_loop_factories(item):
+    """The loop of a test whose sources only pretend to be slow: a busy machine changes nothing."""
+    from support.virtual import VirtualLoop
+
+    virtual = item.get_closest_marker("virtual") is not None
+    return {"loop": VirtualLoop if virtual else asyncio.new_event_loop}
 
 
 def pytest_collection_finish() -> None:

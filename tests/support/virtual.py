@@ -4,6 +4,9 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
+SPINNING = 10_000
+"""Turns at one instant after which time passes all the same, as it does while one computes."""
+
 
 class VirtualLoop(asyncio.SelectorEventLoop):
     """Where nothing is left to do before a timer, it is that time already. No threads in it."""
@@ -11,13 +14,15 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         super().__init__()
         self._now = 1000.0
+        self._turns = 0
         self._clock_resolution = 1e-9
         select = self._selector.select
 
         def at_once(timeout: float | None = None) -> Any:
             if timeout is None:
                 return select(None)
-            self._now += max(0.0, timeout)
+            self._turns = 0 if timeout > 0 else self._turns + 1
+            self._now += timeout if self._turns < SPINNING else self._clock_resolution
             return select(0)
 
         self._selector.select = at_once

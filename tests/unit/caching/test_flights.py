@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from argus_core.caching.flights import Flights
 
+pytestmark = pytest.mark.virtual
+
 
 class Work:
     """Counts its calls and finishes when the test says so."""

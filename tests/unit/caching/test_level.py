@@ -8,6 +8,8 @@ from support.clock import RunningClock, TestClock
 from argus_core import Cache, CacheError
 from argus_core.caching.level import BUDGET, FIRST_REST, PATIENT_BUDGET, Level
 
+pytestmark = pytest.mark.virtual
+
 
 @pytest.fixture
 def clock():

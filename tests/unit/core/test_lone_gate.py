@@ -16,6 +16,8 @@ from argus_core.model.ask import Deadline
 from argus_core.routing.router import Router
 from argus_core.telemetry.redact import Redactor
 
+pytestmark = pytest.mark.virtual
+
 SOURCE = """
     import asyncio
     from argus_core import Allowance, Charge, Instrument, Quote, Source, hookimpl

@@ -25,6 +25,8 @@ from argus_core.tables import PoolLimits
 from argus_core.telemetry.redact import Redactor
 
 (A,) = symbols("600519.SH")
+pytestmark = pytest.mark.virtual
+
 SLOW = 5.0
 
 

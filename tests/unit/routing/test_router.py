@@ -183,6 +183,7 @@ async def test_retry_after_is_that_of_the_first_node_to_return(clock):
     assert caught.value.retry_after == math.ceil(12.2)
 
 
+@pytest.mark.virtual
 async def test_a_hang_leaves_time_for_the_next_source(clock):
     first, second = Scripted("one", clock, 30), Scripted("two", clock)
     made, nodes = router(clock, first, second)
@@ -192,6 +193,7 @@ async def test_a_hang_leaves_time_for_the_next_source(clock):
     assert nodes[0].cooling("quotes:stock") is None, "0.1 s is no fair chance: no blame"
 
 
+@pytest.mark.virtual
 async def test_a_fair_time_out_is_blamed(monkeypatch):
     monkeypatch.setattr("argus_core.routing.node.FAIR_CHANCE", 0.05)
     clock = RunningClock()
@@ -201,6 +203,7 @@ async def test_a_fair_time_out_is_blamed(monkeypatch):
     assert isinstance(cooling.error, SourceTimeout)
 
 
+@pytest.mark.virtual
 async def test_three_hasty_time_outs_in_a_row_are_blamed_all_the_same(clock):
     first, second = Scripted("one", clock, 30), Scripted("two", clock)
     made, nodes = router(clock, first, second)
@@ -216,6 +219,7 @@ async def test_three_hasty_time_outs_in_a_row_are_blamed_all_the_same(clock):
     assert nodes[0].cooling("quotes:stock") is None, "a success in between forgives"
 
 
+@pytest.mark.virtual
 async def test_waiting_for_a_free_place_is_not_the_vendors_fault(monkeypatch):
     monkeypatch.setattr("argus_core.routing.node.FAIR_CHANCE", 0.3)
     clock = RunningClock()
@@ -285,6 +289,7 @@ def test_a_vendors_impossible_wait_is_ignored(seconds):
     assert Throttled("x", retry_after=1e9).cool_seconds == 86400
 
 
+@pytest.mark.virtual
 async def test_the_deadline_itself_is_a_504():
     running = RunningClock()
     made, _ = router(running, Scripted("one", running, 30), Scripted("two", running, 30))
@@ -434,6 +439,7 @@ async def test_some_symbols_failing_everywhere_do_not_spoil_the_others(clock):
     assert routed.failures[B].code == "SERVICE_UNAVAILABLE"
 
 
+@pytest.mark.virtual
 async def test_in_flight_is_zero_at_rest_also_after_a_cancel(clock):
     first = Scripted("one", clock, 30)
     made, nodes = router(clock, first)

@@ -18,6 +18,8 @@ from argus_core.routing.node import EVERYTHING, HASTY_IN_A_ROW
 from argus_core.routing.router import Router
 from argus_core.telemetry.redact import Redactor
 
+pytestmark = pytest.mark.virtual
+
 A, B = symbols("600519.SH", "000001.SZ")
 QUERY = QuotesQuery(symbols=(A,))
 

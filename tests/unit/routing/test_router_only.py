@@ -12,6 +12,8 @@ from argus_core.routing.router import MAX_ROUNDS, Router
 from argus_core.routing.trust import doubted
 from argus_core.telemetry.redact import Redactor
 
+pytestmark = pytest.mark.virtual
+
 A, B = symbols("600519.SH", "000001.SZ")
 
 

@@ -25,6 +25,8 @@ from argus_core.routing.pool import Member, Pool
 from argus_core.routing.router import Router
 from argus_core.telemetry.redact import Redactor
 
+pytestmark = pytest.mark.virtual
+
 A, B, C, D = symbols("600519.SH", "000001.SZ", "600000.SH", "000002.SZ")
 INDEX = symbols("000300.SH")[0]
 

@@ -28,6 +28,8 @@ from argus_core.routing.router import Router
 from argus_core.telemetry.redact import Redactor
 
 (A,) = symbols("600519.SH")
+pytestmark = pytest.mark.virtual
+
 QUERY = QuotesQuery(symbols=(A,))
 
 
