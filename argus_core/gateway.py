@@ -178,8 +178,11 @@ class Gateway(Questions):
     # -- streaming ----------------------------------------------------------------------------
 
     async def _look(self, dataset: str, symbols: tuple[Symbol, ...]) -> Answer[Any]:
-        """What is known of symbols that somebody is about to listen to."""
-        ask = Ask(deadline=Deadline.within(SNAPSHOT, self.clock))
+        """What is known of symbols that somebody is about to listen to.
+
+        He may come from where they told him more than a cache knows, and must not go back in time.
+        """
+        ask = Ask(deadline=Deadline.within(SNAPSHOT, self.clock), anew=True)
         if dataset == DepthQuery.dataset:
             return await self.depth(symbols, SNAPSHOT_LEVELS, ask)
         return await self.quotes(symbols, ask)

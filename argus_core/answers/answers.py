@@ -26,10 +26,12 @@ from argus_core.caching.memo import Hit
 from argus_core.caching.tiers import Looked, Tiers
 from argus_core.clock import Clock
 from argus_core.errors import AllSourcesFailed, DeadlineExceeded
+from argus_core.market.hours import moving
 from argus_core.model.answer import UNHEARD, Answer, Found, Provenance
 from argus_core.model.ask import Ask, Deadline
 from argus_core.model.query import Query
 from argus_core.model.request import asking
+from argus_core.model.symbol import Symbol
 from argus_core.routing.router import Router
 
 MARGIN = 0.05
@@ -71,9 +73,10 @@ class Answers:
         ``only`` these sources may answer; a ``shelf`` takes the place of the tiers. Raises what
         the router raises if not a single key could be answered.
         """
+        live = self._moving(query) if ask.anew and ask.use_cache else frozenset[str]()
         looked = Looked()
         if ask.use_cache and shelf is None:
-            looked = _of(await self._tiers.get(query, note=not ask.background), only)
+            looked = await self._kept(_without(query, live), ask, only)
             if not self._offline and (answer := ready(query, looked.fresh, self._clock.now())):
                 return answer
         draft = Draft(query)
@@ -82,14 +85,17 @@ class Answers:
         if missing and self._offline:
             _refuse(draft, missing, ask)
         elif missing:
-            since = None if ask.use_cache else self._clock.now()
+            terms = replace(ask, use_cache=False) if live else ask
+            since = None if terms.use_cache else self._clock.now()
             errand = Errand(ask.deadline, only, shelf, since)
             kept = tuple(draft.data)
-            with asking(ask):
+            with asking(terms):
                 await self._all_from_flights(draft, missing, errand)
                 outlived = self._outlived(draft, kept, ask) if kept else []
                 if outlived:
                     await self._all_from_flights(draft, outlived, errand)
+        if live:
+            stale |= await self._last_resort(draft, live, ask, only)
         if stale:
             self._fall_back(draft, stale, ask)
         return draft.finished()
@@ -108,6 +114,31 @@ class Answers:
         await self._flights.aclose()
 
     # -- from the tiers -----------------------------------------------------------------------
+
+    def _moving(self, query: Query) -> frozenset[str]:
+        """The keys whose value may be another one by now than a moment ago."""
+        now = self._clock.now()
+        return (
+            frozenset()
+            if self._offline
+            else frozenset(
+                key for key in query.keys if isinstance(key, Symbol) and moving(key, now)
+            )
+        )
+
+    async def _last_resort(
+        self, draft: Draft, live: frozenset[str], ask: Ask, only: Only
+    ) -> dict[str, Hit]:
+        """What is kept of those keys that no source could be heard about."""
+        keys = tuple(key for key in draft.query.keys if key in live and key not in draft.data)
+        looked = await self._kept(draft.query.only(keys), ask, only)
+        fresh = {key: hit for key, hit in looked.fresh.items() if not hit.entry.absent}
+        return looked.stale | fresh
+
+    async def _kept(self, query: Query, ask: Ask, only: Only) -> Looked:
+        if not query.keys:
+            return Looked()
+        return _of(await self._tiers.get(query, note=not ask.background), only)
 
     def _from_tiers(self, draft: Draft, looked: Looked, ask: Ask, only: Only) -> dict[str, Hit]:
         """Use what is fresh, and what may be served while it is fetched anew; the stale rest."""
@@ -307,6 +338,10 @@ class Answers:
             for key, item in routed.found.items()
         }
         return Landing(routed, origins, late)
+
+
+def _without(query: Query, keys: frozenset[str]) -> Query:
+    return query.only(tuple(key for key in query.keys if key not in keys)) if keys else query
 
 
 _FINAL = frozenset({"INVALID_PARAMETER", "NOT_FOUND", "NOT_SUPPORTED", "PAYLOAD_TOO_LARGE"})

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import uuid4
 from weakref import WeakSet
@@ -17,6 +18,7 @@ from argus_core.model.records import Depth, Gap, Quote
 from argus_core.model.symbol import Symbol
 from argus_core.stream_table import StreamTable
 from argus_core.streaming.asking import Asked, Asking, carrier_of
+from argus_core.streaming.behind import Behind
 from argus_core.streaming.feed import FeedLane, begin, feed
 from argus_core.streaming.hub import Hub
 from argus_core.streaming.legs import Finder
@@ -75,9 +77,6 @@ class Streaming:
         """Values that were older than what was known, or said nothing new."""
         self.feeds: WeakSet[FeedLane] = WeakSet()
         """The lanes of the gateways that listen."""
-        self._relayed: list[tuple[Symbol, str, Carrier]] = []
-        """Symbols whose source changed behind another gateway, and the source before."""
-        self._telling: asyncio.Handle | None = None
         self._clock = clock
         self._gateway = gateway
         self._look = look
@@ -93,6 +92,7 @@ class Streaming:
             supply=self.supplier,
             later=lambda seconds, act: asyncio.get_running_loop().call_later(seconds, act),
         )
+        self._behind = Behind(self.hub.tell)
         self.bars = LiveBars(self.hub, self.supplier.lines, clock=clock, history=history)
 
     async def run(self) -> None:
@@ -130,6 +130,7 @@ class Streaming:
         if not unknown:
             return self._readied(channel, symbols, {})
         answer = await self._look(base, unknown)
+        self._behind.flush()
         for symbol in unknown:
             value = answer.data.get(symbol)
             if value is not None:
@@ -207,26 +208,30 @@ class Streaming:
 
         False if it is older than what is known, or was old already where it comes from.
         """
-        hub, symbol, quote = self.hub, line.symbol, quote_of(value)
+        symbol, quote = line.symbol, quote_of(value)
+        if self._behind.waits(symbol):
+            self._behind.flush()
         replayed = carrier.replay is not None  # a recorded day may begin again
-        if not replayed and older(quote, last_of(hub, symbol)):
+        if not replayed and older(quote, last_of(self.hub, symbol)):
             self.refused += 1
             self._left_out(symbol, value)
             return False
         if quote.as_of is not None and quote.as_of <= at + AHEAD:
             line.as_of = quote.as_of
         line.mode = carrier.mode
-        if line.source != carrier.source:
-            before, line.source = line.source, carrier.source
-            if before is not None and carrier.via:
-                self._relayed.append((symbol, before, carrier))
-                self._tell_soon()
+        say = partial(self._say, line, value, carrier, at, stale=stale)
+        self._behind.brought(line, carrier, say, stale=stale)
+        return not stale
+
+    def _say(
+        self, line: Line, value: Depth | Quote, carrier: Carrier, at: datetime, *, stale: bool
+    ) -> None:
+        hub, symbol, quote = self.hub, line.symbol, quote_of(value)
         self.refused += not say_quote(hub, symbol, quote, carrier, at, stale=stale)
         if isinstance(value, Depth):
             say_book(hub, symbol, value, carrier, at, stale=stale)
         feed(hub, symbol, value, carrier, at, stale=stale)
         self.bars.brought(symbol, value, carrier, at, stale=stale)
-        return not stale
 
     def older(self, line: Line, value: Depth | Quote) -> bool:
         """True if a value is older than what is known."""
@@ -252,26 +257,12 @@ class Streaming:
         """True if somebody, be it behind another gateway, may listen to each trade."""
         return any((channel, symbol) in self.hub.topics for channel in (TRADES, FEED))
 
-    def _tell_soon(self) -> None:
-        """Tell of sources that changed behind another gateway: once for all of this turn."""
-        if self._telling is None:
-            self._telling = asyncio.get_running_loop().call_soon(self._tell_changes)
-
-    def _tell_changes(self) -> None:
-        self._telling = None
-        changes: dict[tuple[str, str, Mode], list[Symbol]] = {}
-        for symbol, before, carrier in self._relayed:
-            changes.setdefault((carrier.source, before, carrier.mode), []).append(symbol)
-        self._relayed.clear()
-        for (source, before, mode), symbols in changes.items():
-            told = {"state": "live", "source": source, "previous": before, "mode": mode}
-            self.hub.tell(Notice("status", tuple(symbols), told))
-
     def switched(self, lines: Sequence[Line], reason: str) -> None:
         """Tell whoever listens to lines who brings them now, or that nobody does any more.
 
         Within a pool that is asked, its nodes take turns: that is no news.
         """
+        self._behind.flush()
         lost = tuple(line.symbol for line in lines if line.leg is None)
         new: dict[tuple[str, str | None, Mode], list[Symbol]] = {}
         for line in lines:
@@ -287,10 +278,10 @@ class Streaming:
         self.bars.gap(symbol for symbols in new.values() for symbol in symbols)
         for (name, before, mode), symbols in new.items():
             self._changed(symbols, name, before, mode, reason)
-        say_outdated(self.hub, lost, self._clock.now())
-        self.bars.outdated(lost, self._clock.now())
         if lost:
             self.hub.tell(Notice("status", lost, {"state": "stale", "reason": reason}))
+        say_outdated(self.hub, lost, self._clock.now())
+        self.bars.outdated(lost, self._clock.now())
 
     def _changed(
         self, symbols: Sequence[Symbol], name: str, before: str | None, mode: Mode, reason: str
@@ -306,6 +297,7 @@ class Streaming:
 
     def gap(self, symbols: Sequence[Symbol], gap: Gap) -> None:
         """Tell whoever listens that something may be missing."""
+        self._behind.flush()
         self.bars.gap(symbols)
         since = None if gap.since is None else gap.since.isoformat()
         self.hub.tell(Notice("gap", tuple(symbols), {"reason": gap.reason, "since": since}))

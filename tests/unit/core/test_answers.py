@@ -20,6 +20,8 @@ from argus_core.model.answer import Found, Trace
 from argus_core.model.ask import Ask, Deadline
 from argus_core.routing.router import Routed
 
+pytestmark = pytest.mark.virtual
+
 A, B = symbols("600519.SH", "000001.SZ")
 QUERY = QuotesQuery(symbols=(A,))
 BOTH = QuotesQuery(symbols=(A, B))
@@ -407,6 +409,48 @@ class TestAcrossProcesses:
         for each in processes:
             assert (await each.fetch(QUERY, ask(clock))).data
         assert len(route.calls) == 4
+
+
+class TestAnew:
+    """Who must not go back in time is told what a source says now; a cache is the last resort."""
+
+    async def test_while_the_market_moves_a_source_is_asked_though_a_cache_is_fresh(
+        self, clock, route
+    ):
+        answers = answers_of(route, clock)
+        await answers.fetch(BOTH, ask(clock))
+        clock.advance(0.5)
+        route.price = 2.0
+        answer = await answers.fetch(QUERY, ask(clock, anew=True))
+        assert (answer.data[A].price, answer.cached) == (2.0, False)
+        assert (await answers.fetch(BOTH, ask(clock))).data[A].price == 2.0
+
+    @pytest.mark.parametrize("seconds", [0.5, 30])
+    async def test_where_none_can_be_heard_the_cache_answers_and_that_is_flagged(
+        self, clock, route, seconds
+    ):
+        answers = answers_of(route, clock)
+        await answers.fetch(QUERY, ask(clock))
+        clock.advance(seconds)
+        route.error = AllSourcesFailed("none")
+        answer = await answers.fetch(BOTH, ask(clock, anew=True))
+        assert answer.provenance[A].stale
+        assert (answer.data[A].price, list(answer.errors)) == (1.0, [B])
+
+    async def test_that_there_is_none_is_no_last_resort(self, clock, route):
+        answers = answers_of(route, clock)
+        route.lacks = {A}
+        await answers.fetch(QUERY, ask(clock))
+        route.error = AllSourcesFailed("none")
+        with pytest.raises(AllSourcesFailed):
+            await answers.fetch(QUERY, ask(clock, anew=True))
+
+    async def test_out_of_session_what_is_kept_is_what_a_source_would_say(self, clock, route):
+        clock.advance(6 * 3600)
+        answers = answers_of(route, clock)
+        await answers.fetch(QUERY, ask(clock))
+        assert (await answers.fetch(QUERY, ask(clock, anew=True))).cached
+        assert len(route.calls) == 1
 
 
 class TestPast:

@@ -289,6 +289,53 @@ class TestWhatIsPushed:
         assert (first.carrier.source, first.carrier.via) == ("qmt", ("one", "edge"))
         assert second.stale
 
+    async def test_that_nobody_brings_it_behind_a_gateway_is_told_before_the_value_says_so(
+        self, studio, clock, one
+    ):
+        house = studio(*alone(one))
+        ear = await house.listen(A, B)
+        values = [Quote(symbol=symbol, price=10.0, as_of=clock.now()) for symbol in (A, B)]
+
+        async def passed_on(source, *, stale):
+            for value in values:
+                origin = Origin(path=("edge", source), stale=stale)
+                one.pushing[value.symbol](RelayedPush(value=value, origin=origin, mode="poll"))
+            await turned()
+            ear.take()
+            notices, updates = ear.told, ear.updates
+            assert [hasattr(each, "told") for each in ear.log] == [True, False][2 - len(ear.log) :]
+            ear.log.clear()
+            return notices, [(update.symbol, update.stale) for update in updates]
+
+        assert await passed_on("qmt", stale=False) == ([], [(A, False), (B, False)])
+        (told,), said = await passed_on("qmt", stale=True)
+        assert (told["state"], told["symbols"]) == ("stale", (A, B))
+        assert "nobody brings it" in told["reason"]
+        assert said == [(A, True), (B, True)]
+        assert await passed_on("qmt", stale=True) == ([], [])
+        (told,), said = await passed_on("qmt", stale=False)
+        assert (told["state"], told["source"], told.get("previous")) == ("live", "qmt", None)
+        assert said == [(A, False), (B, False)]
+        (told,), _ = await passed_on("ts", stale=True)
+        assert told["state"] == "stale"
+        (told,), _ = await passed_on("ts", stale=False)
+        assert (told["state"], told["source"]) == ("live", "ts")
+
+    async def test_what_waits_for_such_news_comes_before_whatever_is_said_next(
+        self, studio, clock, one
+    ):
+        house = studio(*alone(one))
+        ear = await house.listen(A)
+        push = one.pushing[A]
+        for price, ago, stale in ((10.0, 0.0, True), (8.0, 1.0, False), (11.0, 0.0, False)):
+            quote = book(A, price, clock.now(), ago=ago).quote
+            push(RelayedPush(value=quote, origin=Origin(path=("edge", "qmt"), stale=stale)))
+        push(Gap(symbols=(A,), reason="some"))
+        await turned()
+        kinds = [getattr(each, "kind", "values") for each in ear.log]
+        assert ear.prices == [10.0, 11.0]
+        assert kinds == ["status", "values", "status", "values", "gap"]
+
     async def test_more_than_can_be_taken_is_told_as_a_gap(self, studio, clock, one, monkeypatch):
         monkeypatch.setattr("argus_core.streaming.inlet.MOST", 2)
         house = studio(*alone(one))

@@ -1,0 +1,73 @@
+"""What changes behind another gateway: its own listeners are told there, ours are told here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from argus_core.model.symbol import Symbol
+from argus_core.streaming.lines import Line
+from argus_core.streaming.topics import Carrier, Notice
+
+
+class Behind:
+    """Tells who brings symbols there, or that nobody does any more, as their values say it.
+
+    A value with such news waits to the end of the loop's turn, so that what changed for many is
+    told of all of them at once, and still before the values.
+    """
+
+    def __init__(self, tell: Callable[[Notice], None]) -> None:
+        self._tell = tell
+        self._told: dict[tuple[tuple[str, Any], ...], list[Symbol]] = {}
+        self._waiting: dict[Symbol, Callable[[], object]] = {}
+        self._flushing: asyncio.Handle | None = None
+
+    def brought(
+        self, line: Line, carrier: Carrier, say: Callable[[], object], *, stale: bool
+    ) -> None:
+        """Have what a line brought said, after whatever is news of who brings it.
+
+        What our own legs do is told where they change; this is about what they pass on.
+        """
+        told = _news(line, carrier, stale=stale)
+        line.source, line.outdated = carrier.source, stale
+        if told is None:
+            say()
+            return
+        self._told.setdefault(tuple(told.items()), []).append(line.symbol)
+        self._waiting[line.symbol] = say
+        if self._flushing is None:
+            self._flushing = asyncio.get_running_loop().call_soon(self.flush)
+
+    def waits(self, symbol: Symbol) -> bool:
+        """True if a value of the symbol is still to be said."""
+        return symbol in self._waiting
+
+    def flush(self) -> None:
+        """Tell and say what waits: whatever is told, said or judged next must come after it."""
+        if self._flushing is None:
+            return
+        self._flushing.cancel()
+        self._flushing = None
+        told, self._told = self._told, {}
+        waiting, self._waiting = self._waiting, {}
+        for words, symbols in told.items():
+            self._tell(Notice("status", tuple(symbols), dict(words)))
+        for say in waiting.values():
+            say()
+
+
+def _news(line: Line, carrier: Carrier, *, stale: bool) -> dict[str, Any] | None:
+    """What has to be told before a line's next value, if anything."""
+    if not carrier.via:
+        return None
+    if stale:
+        reason = f"{carrier.via[0]}: nobody brings it"
+        return None if line.outdated else {"state": "stale", "reason": reason}
+    other = line.source not in (None, carrier.source)
+    if not (other or line.outdated):
+        return None
+    previous = {"previous": line.source} if other else {}
+    return {"state": "live", "source": carrier.source, **previous, "mode": carrier.mode}
