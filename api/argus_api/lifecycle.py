@@ -6,6 +6,7 @@ elsewhere; meanwhile every answer tells its connection to close.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -28,6 +29,8 @@ class Lifecycle:
     """Where in its life one server is. ``reason`` says why it wants no requests, while it does."""
 
     reason: str | None = STARTING
+    busy: Callable[[], bool] = lambda: False
+    """True in the moments in which newcomers had better wait: listeners are being sent updates."""
 
     @property
     def draining(self) -> bool:

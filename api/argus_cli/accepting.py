@@ -14,17 +14,15 @@ from collections.abc import Callable
 
 log = logging.getLogger("argus.server")
 
-AT_ONCE = 4
-"""Connections that are taken in one turn of the loop.
+EACH = 0.00125
+"""Seconds of a turn for each of which one more is taken after it, and one at least.
 
-To greet one takes most of a millisecond, in which those who are here are sent nothing; a crowd that
-comes all at once would gain little if more were taken.
-"""
-LONG = 0.012
-"""Seconds of a turn for each of which as many are taken again after it: who waits behind long turns
-shall not wait for many of them."""
-MOST = 25
-"""So many times more are taken at most."""
+To greet one takes most of a millisecond, in which those who are here are sent nothing: a crowd
+comes in one by one, but who waits behind long turns shall not wait for many of them."""
+MOST = 100
+"""So many are taken in one turn at most."""
+PATIENCE = 3
+"""Turns for which they wait while those who are here are being sent something."""
 IDLE = 1.0
 """Seconds that no turn takes."""
 BREATH = 1.0
@@ -36,6 +34,7 @@ _GONE = frozenset({errno.ECONNABORTED, errno.EPROTO, errno.ECONNRESET})
 class Acceptor:
     """Takes the connections of one listening socket, each with a protocol that ``make`` makes.
 
+    ``busy`` says whether something is being sent to many, to some of whom it was sent already.
     Needs a loop with ``add_reader``, which on Windows is none that can serve. The socket is its
     owner's, who closes it after :meth:`close`.
     """
@@ -46,11 +45,12 @@ class Acceptor:
         make: Callable[[], asyncio.Protocol],
         *,
         backlog: int,
-        at_once: int = AT_ONCE,
+        busy: Callable[[], bool] = lambda: False,
     ) -> None:
         self._listener = listener
         self._make = make
-        self._at_once = at_once
+        self._busy = busy
+        self._waited = 0
         self._loop = asyncio.get_running_loop()
         self._later: asyncio.TimerHandle | None = None
         self._greeted = set[asyncio.Task[None]]()
@@ -79,9 +79,14 @@ class Acceptor:
         took, self._since = now - (self._since or now), None
         if took > IDLE:  # none was left over
             took = 0.0
-        return self._at_once * max(1, min(MOST, int(took / LONG)))
+        return max(1, min(MOST, int(took / EACH)))
 
     def _accept(self) -> None:
+        if self._waited < PATIENCE and self._busy():
+            self._waited += 1
+            self._since = self._since or self._loop.time()
+            return
+        self._waited = 0
         for _ in range(self._many()):
             try:
                 peer, _ = self._listener.accept()

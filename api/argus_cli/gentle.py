@@ -15,7 +15,7 @@ import uvicorn
 
 from argus_api.lifecycle import Lifecycle
 from argus_cli import garbage
-from argus_cli.accepting import AT_ONCE, Acceptor
+from argus_cli.accepting import Acceptor
 from argus_cli.listening import CLOSING, LINGER, refused
 from argus_cli.unasked import Unasked
 
@@ -34,9 +34,6 @@ class GentleServer(uvicorn.Server):
     ``announce`` is called once it listens. Told to end, it goes through four steps: readiness off
     for ``drain_wait`` seconds, no new connections, one more request on idle ones, and up to
     ``drain_seconds`` for what is under way. Signals are the business of whoever runs it.
-
-    ``at_once`` connections are taken in one turn of the loop: one where processes share a socket,
-    so that they share the connections too.
     """
 
     def __init__(
@@ -47,14 +44,12 @@ class GentleServer(uvicorn.Server):
         *,
         drain_wait: float = 0.0,
         drain_seconds: float = 10.0,
-        at_once: int = AT_ONCE,
     ) -> None:
         super().__init__(config)
         self._lifecycle = lifecycle
         self._announce = announce
         self._drain_wait = drain_wait
         self._drain_seconds = drain_seconds
-        self._at_once = at_once
         self._acceptors: list[Acceptor] = []
         self._untaken: dict[Any, tuple[int, float]] = {}
         """Connections that are to close: the bytes that still wait there, and since when so."""
@@ -118,7 +113,8 @@ class GentleServer(uvicorn.Server):
 
     def _acceptor(self, sock: socket.socket) -> Acceptor:
         """Takes what connects to ``sock``, in place of the loop."""
-        return Acceptor(sock, self._protocol, backlog=self.config.backlog, at_once=self._at_once)
+        busy = self._lifecycle.busy
+        return Acceptor(sock, self._protocol, backlog=self.config.backlog, busy=busy)
 
     def _protocol(self) -> asyncio.Protocol:
         """The protocol of one more connection, as uvicorn's own listeners make it."""

@@ -51,6 +51,7 @@ class Audience:
     def __init__(self, gateway: Gateway, lifecycle: Lifecycle) -> None:
         self.gateway = gateway
         self._lifecycle = lifecycle
+        lifecycle.busy = self.busy
         self.connections: dict[Connection, Presented | None] = {}
         """Each with the credentials that its rights hang on; None where somebody vouched."""
         self.messages = 0

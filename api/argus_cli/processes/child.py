@@ -15,7 +15,6 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from argus_api.stream import SERVER
-from argus_cli.accepting import AT_ONCE
 from argus_cli.descriptors import raise_limit
 from argus_cli.gentle import GentleServer
 from argus_cli.logs import configuration
@@ -104,7 +103,6 @@ def _run(part: Part, start: Start, line: Line) -> None:
         # The agent is told last, when nobody can ask it any more.
         drain_wait=0.0 if start.role == AGENT else table.drain_wait,
         drain_seconds=table.drain_seconds,
-        at_once=AT_ONCE if start.role == AGENT else 1,
     )
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(_serve(part, server, line))

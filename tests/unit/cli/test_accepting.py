@@ -97,9 +97,9 @@ def test_after_a_pause_those_who_come_anew_wait_for_few_turns(run, listener):
     assert run(main) <= 45
 
 
-def test_one_that_shares_its_socket_takes_one_a_turn(run, listener):
+def test_where_turns_are_short_one_a_turn_is_taken(run, listener):
     async def main():
-        acceptor = Acceptor(listener, Greeting, backlog=256, at_once=1)
+        acceptor = Acceptor(listener, Greeting, backlog=256)
         with contextlib.ExitStack() as stack:
             clients = callers(stack, listener, 20)
             for _ in range(4):
@@ -107,6 +107,22 @@ def test_one_that_shares_its_socket_takes_one_a_turn(run, listener):
             assert welcomed(clients) <= 4
             while welcomed(clients) < len(clients):  # noqa: ASYNC110 - turns are what is counted
                 await asyncio.sleep(0)
+            acceptor.close()
+
+    run(main)
+
+
+def test_nobody_is_taken_while_others_are_sent_something_but_for_ever(run, listener):
+    async def main():
+        acceptor = Acceptor(listener, Greeting, backlog=256, busy=lambda: True)
+        with contextlib.ExitStack() as stack:
+            clients = callers(stack, listener, 5)
+            for _ in range(accepting.PATIENCE):
+                await asyncio.sleep(0)
+            assert welcomed(clients) == 0
+            for _ in range(8 * (accepting.PATIENCE + 1)):
+                await asyncio.sleep(0)
+            assert welcomed(clients) == 5
             acceptor.close()
 
     run(main)
