@@ -175,6 +175,7 @@ def nights_belong_to_the_next_session(found):
         ]
 
 
+@pytest.mark.long
 def test_killing_the_active_vendor_changes_the_provenance_only(market_data, tmp_path):
     with ExitStack() as stack:
         order = ("xtquant", "rqdatac", "tushare")

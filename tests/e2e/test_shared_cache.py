@@ -125,12 +125,15 @@ async def asked(servers, symbol, many):
         return await asyncio.gather(*asking)
 
 
-async def test_a_thousand_misses_in_four_processes_are_one_question(tmp_path, monkeypatch, book):
+@pytest.mark.parametrize("many", [120, pytest.param(1000, marks=pytest.mark.long)])
+async def test_a_thousand_misses_in_four_processes_are_one_question(
+    tmp_path, monkeypatch, book, many
+):
     with ExitStack() as stack:
         redis = stack.enter_context(redis_server())
         servers = serving(stack, tmp_path, monkeypatch, book, redis.port, many=4)
         book.takes(1.5)
-        replies = await asked(servers, "600519.SH", 1000)
+        replies = await asked(servers, "600519.SH", many)
         assert {reply.status_code for reply in replies} == {200}
         assert {r.json()["data"]["600519.SH"]["price"] for r in replies} == {600.519}
         assert book.calls == ["600519.SH"]
@@ -202,7 +205,7 @@ async def test_whatever_redis_does_everybody_is_answered_and_rightly(tmp_path, m
             assert time.monotonic() < ends, "the tier did not come back by itself"
 
 
-@pytest.mark.parametrize("level", ["L1", None])
+@pytest.mark.parametrize("level", ["L1", pytest.param(None, marks=pytest.mark.long)])
 def test_a_clear_while_redis_is_paused_is_heard_when_it_goes_on(tmp_path, monkeypatch, book, level):
     with ExitStack() as stack:
         redis = stack.enter_context(redis_server())
