@@ -14,17 +14,15 @@ from collections.abc import Callable
 
 log = logging.getLogger("argus.server")
 
-EACH = 0.00125
+EACH = 0.0025
 """Seconds of a turn for each of which one more is taken after it, and one at least.
 
 To greet one takes most of a millisecond, in which those who are here are sent nothing: a crowd
 comes in one by one, but who waits behind long turns shall not wait for many of them."""
-MOST = 100
+MOST = 16
 """So many are taken in one turn at most."""
 PATIENCE = 3
 """Turns for which they wait while those who are here are being sent something."""
-IDLE = 1.0
-"""Seconds that no turn takes."""
 BREATH = 1.0
 """Seconds without a try after one that failed, for want of descriptors for one."""
 _GONE = frozenset({errno.ECONNABORTED, errno.EPROTO, errno.ECONNRESET})
@@ -55,7 +53,8 @@ class Acceptor:
         self._later: asyncio.TimerHandle | None = None
         self._greeted = set[asyncio.Task[None]]()
         self._since: float | None = None
-        """When the last ones were taken, if there may have been more."""
+        """When the last ones were taken, if more were waiting in the turn after that."""
+        self._looks = 0
         self._closed = False
         self._tcp = listener.family in (socket.AF_INET, socket.AF_INET6)
         listener.setblocking(False)
@@ -77,14 +76,12 @@ class Acceptor:
         """How many to take now: the more, the longer those who were left over have waited."""
         now = self._loop.time()
         took, self._since = now - (self._since or now), None
-        if took > IDLE:  # none was left over
-            took = 0.0
         return max(1, min(MOST, int(took / EACH)))
 
     def _accept(self) -> None:
         if self._waited < PATIENCE and self._busy():
             self._waited += 1
-            self._since = self._since or self._loop.time()
+            self._remember(self._since or self._loop.time())
             return
         self._waited = 0
         for _ in range(self._many()):
@@ -100,7 +97,17 @@ class Acceptor:
             task = self._loop.create_task(self._greet(peer))
             self._greeted.add(task)
             task.add_done_callback(self._greeted.discard)
-        self._since = self._loop.time()
+        self._remember(self._loop.time())
+
+    def _remember(self, since: float) -> None:
+        """Since when those wait who are left over; if nobody is, forget it two turns later."""
+        self._since = since
+        self._looks += 1
+        self._loop.call_soon(self._loop.call_soon, self._forget, self._looks)
+
+    def _forget(self, look: int) -> None:
+        if look == self._looks:
+            self._since = None
 
     async def _greet(self, peer: socket.socket) -> None:
         try:

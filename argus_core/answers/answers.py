@@ -23,13 +23,13 @@ from argus_core.answers.errand import Errand, Only
 from argus_core.answers.shelf import Shelf
 from argus_core.caching.flights import Flights
 from argus_core.caching.memo import Hit
-from argus_core.caching.tiers import Looked, Tiers
+from argus_core.caching.tiers import Looked, Tiers, keys_of
 from argus_core.clock import Clock
 from argus_core.errors import AllSourcesFailed, DeadlineExceeded
 from argus_core.market.hours import moving
 from argus_core.model.answer import UNHEARD, Answer, Found, Provenance
 from argus_core.model.ask import Ask, Deadline
-from argus_core.model.query import Query
+from argus_core.model.query import DepthQuery, Query, QuotesQuery
 from argus_core.model.request import asking
 from argus_core.model.symbol import Symbol
 from argus_core.routing.router import Router
@@ -73,29 +73,25 @@ class Answers:
         ``only`` these sources may answer; a ``shelf`` takes the place of the tiers. Raises what
         the router raises if not a single key could be answered.
         """
-        live = self._moving(query) if ask.anew and ask.use_cache else frozenset[str]()
-        looked = Looked()
+        looked, spare = Looked(), dict[str, Hit]()
         if ask.use_cache and shelf is None:
-            looked = await self._kept(_without(query, live), ask, only)
+            looked, spare = await self._looked(query, ask, only)
             if not self._offline and (answer := ready(query, looked.fresh, self._clock.now())):
                 return answer
         draft = Draft(query)
-        stale = self._from_tiers(draft, looked, ask, only)
+        stale = self._from_tiers(draft, looked, ask, only) | spare
         missing = draft.missing
         if missing and self._offline:
             _refuse(draft, missing, ask)
         elif missing:
-            terms = replace(ask, use_cache=False) if live else ask
-            since = None if terms.use_cache else self._clock.now()
+            since = None if ask.use_cache and not ask.anew else self._clock.now()
             errand = Errand(ask.deadline, only, shelf, since)
             kept = tuple(draft.data)
-            with asking(terms):
+            with asking(ask):
                 await self._all_from_flights(draft, missing, errand)
                 outlived = self._outlived(draft, kept, ask) if kept else []
                 if outlived:
                     await self._all_from_flights(draft, outlived, errand)
-        if live:
-            stale |= await self._last_resort(draft, live, ask, only)
         if stale:
             self._fall_back(draft, stale, ask)
         return draft.finished()
@@ -115,30 +111,21 @@ class Answers:
 
     # -- from the tiers -----------------------------------------------------------------------
 
-    def _moving(self, query: Query) -> frozenset[str]:
-        """The keys whose value may be another one by now than a moment ago."""
+    async def _looked(self, query: Query, ask: Ask, only: Only) -> tuple[Looked, dict[str, Hit]]:
+        """What the tiers hold, and apart from it what is for the worst case only."""
+        anew = ask.anew and query.dataset in _MOVING and not self._offline
+        looked = _of(await self._tiers.get(query, note=not (ask.background or anew)), only)
+        if not anew:
+            return looked, {}
         now = self._clock.now()
-        return (
-            frozenset()
-            if self._offline
-            else frozenset(
-                key for key in query.keys if isinstance(key, Symbol) and moving(key, now)
-            )
-        )
-
-    async def _last_resort(
-        self, draft: Draft, live: frozenset[str], ask: Ask, only: Only
-    ) -> dict[str, Hit]:
-        """What is kept of those keys that no source could be heard about."""
-        keys = tuple(key for key in draft.query.keys if key in live and key not in draft.data)
-        looked = await self._kept(draft.query.only(keys), ask, only)
-        fresh = {key: hit for key, hit in looked.fresh.items() if not hit.entry.absent}
-        return looked.stale | fresh
-
-    async def _kept(self, query: Query, ask: Ask, only: Only) -> Looked:
-        if not query.keys:
-            return Looked()
-        return _of(await self._tiers.get(query, note=not ask.background), only)
+        spare: dict[str, Hit] = {}
+        for hits in (looked.fresh, looked.stale):
+            values = [key for key, hit in hits.items() if not hit.entry.absent]
+            spare |= {key: hits.pop(key) for key in values if _moves(key, now)}
+        if not ask.background:
+            none = sum(hit.value is None for hit in looked.fresh.values())
+            self._tiers.note(query, keys_of(query), looked.fresh, none)
+        return looked, spare
 
     def _from_tiers(self, draft: Draft, looked: Looked, ask: Ask, only: Only) -> dict[str, Hit]:
         """Use what is fresh, and what may be served while it is fetched anew; the stale rest."""
@@ -202,7 +189,9 @@ class Answers:
         cap = _capped(self._tiers.rules.of(draft.query.dataset).stale_if_error, ask)
         for key, hit in stale.items():
             unheard = key in draft.errors or key in draft.unsure
-            if key in draft.data or not unheard or not _within(hit, now, cap):
+            if key in draft.data or not unheard:
+                continue
+            if now >= hit.fresh_until and not _within(hit, now, cap):
                 continue
             failure = draft.errors.get(key)
             if failure is not None and failure.code in _FINAL:
@@ -340,10 +329,8 @@ class Answers:
         return Landing(routed, origins, late)
 
 
-def _without(query: Query, keys: frozenset[str]) -> Query:
-    return query.only(tuple(key for key in query.keys if key not in keys)) if keys else query
-
-
+_MOVING = frozenset({QuotesQuery.dataset, DepthQuery.dataset})
+"""Datasets whose values may be others at any moment in which the market moves."""
 _FINAL = frozenset({"INVALID_PARAMETER", "NOT_FOUND", "NOT_SUPPORTED", "PAYLOAD_TOO_LARGE"})
 """Failures that are the question's own: nothing old answers them."""
 
@@ -362,6 +349,10 @@ def _refuse(draft: Draft, keys: Collection[str], ask: Ask) -> None:
     why = "has nothing of it that may be served" if ask.use_cache else "has nothing but caches"
     message = f"this gateway is offline and {why}"
     draft.blame(AllSourcesFailed(message), keys)
+
+
+def _moves(key: str, now: datetime) -> bool:
+    return isinstance(key, Symbol) and moving(key, now)
 
 
 def _within(hit: Hit, now: datetime, cap: float) -> bool:

@@ -50,7 +50,8 @@ class Ask:
     use_cache: bool = True
     max_staleness: float | None = None
     anew: bool = False
-    """True if, while a market moves, caches may answer only where no source can be heard."""
+    """True if, while the market moves, quotes and books come from a cache only where no source can
+    be heard; then they are flagged."""
     background: bool = False
     """True if Argus asks for itself, as in warm-up: that is no consumer's interest."""
     trace_id: str = field(default_factory=lambda: uuid4().hex)

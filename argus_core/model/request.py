@@ -42,6 +42,8 @@ class Request:
 
     use_cache: bool = True
     """False if the asker wants nothing that a cache has kept."""
+    anew: bool = False
+    """True if what moves may come from a cache only where no source can be heard."""
     max_staleness: float | None = None
     """The most seconds past its life that the asker takes a value; None where he does not say."""
     trace_id: str = ""
@@ -93,5 +95,8 @@ def requesting(**changes: Any) -> Generator[Request]:
 def asking(ask: Ask) -> AbstractContextManager[Request]:
     """The current request, with the terms of ``ask`` that a source may want to know."""
     return requesting(
-        use_cache=ask.use_cache, max_staleness=ask.max_staleness, trace_id=ask.trace_id
+        use_cache=ask.use_cache,
+        anew=ask.anew,
+        max_staleness=ask.max_staleness,
+        trace_id=ask.trace_id,
     )

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from argus_core.clock import Clock
 from argus_core.model.symbol import Symbol
 from argus_core.streaming.lines import Line
 from argus_core.streaming.topics import Carrier, Notice
+
+log = logging.getLogger(__name__)
 
 
 class Behind:
@@ -18,10 +22,14 @@ class Behind:
     told of all of them at once, and still before the values.
     """
 
-    def __init__(self, tell: Callable[[Notice], None]) -> None:
+    def __init__(
+        self, lines: Mapping[Symbol, Line], tell: Callable[[Notice], None], clock: Clock
+    ) -> None:
+        self._lines = lines
         self._tell = tell
+        self._clock = clock
         self._told: dict[tuple[tuple[str, Any], ...], list[Symbol]] = {}
-        self._waiting: dict[Symbol, Callable[[], object]] = {}
+        self._waiting: dict[Symbol, tuple[Line, Callable[[], object]]] = {}
         self._flushing: asyncio.Handle | None = None
 
     def brought(
@@ -37,7 +45,7 @@ class Behind:
             say()
             return
         self._told.setdefault(tuple(told.items()), []).append(line.symbol)
-        self._waiting[line.symbol] = say
+        self._waiting[line.symbol] = line, say
         if self._flushing is None:
             self._flushing = asyncio.get_running_loop().call_soon(self.flush)
 
@@ -55,8 +63,14 @@ class Behind:
         waiting, self._waiting = self._waiting, {}
         for words, symbols in told.items():
             self._tell(Notice("status", tuple(symbols), dict(words)))
-        for say in waiting.values():
-            say()
+        for symbol, (line, say) in waiting.items():
+            if self._lines.get(symbol) is not line:  # nobody wants it any more
+                continue
+            try:
+                say()
+            except Exception:
+                line.suspect = line.suspect or self._clock.monotonic()  # so that it is asked for
+                log.exception("what was passed on of %s was not taken", symbol)
 
 
 def _news(line: Line, carrier: Carrier, *, stale: bool) -> dict[str, Any] | None:
@@ -65,7 +79,7 @@ def _news(line: Line, carrier: Carrier, *, stale: bool) -> dict[str, Any] | None
         return None
     if stale:
         reason = f"{carrier.via[0]}: nobody brings it"
-        return None if line.outdated else {"state": "stale", "reason": reason}
+        return None if line.outdated or line.lost else {"state": "stale", "reason": reason}
     other = line.source not in (None, carrier.source)
     if not (other or line.outdated):
         return None

@@ -92,7 +92,7 @@ class Streaming:
             supply=self.supplier,
             later=lambda seconds, act: asyncio.get_running_loop().call_later(seconds, act),
         )
-        self._behind = Behind(self.hub.tell)
+        self._behind = Behind(self.supplier.lines, self.hub.tell, clock)
         self.bars = LiveBars(self.hub, self.supplier.lines, clock=clock, history=history)
 
     async def run(self) -> None:
@@ -209,8 +209,7 @@ class Streaming:
         False if it is older than what is known, or was old already where it comes from.
         """
         symbol, quote = line.symbol, quote_of(value)
-        if self._behind.waits(symbol):
-            self._behind.flush()
+        self._settle(symbol)
         replayed = carrier.replay is not None  # a recorded day may begin again
         if not replayed and older(quote, last_of(self.hub, symbol)):
             self.refused += 1
@@ -233,12 +232,19 @@ class Streaming:
         feed(hub, symbol, value, carrier, at, stale=stale)
         self.bars.brought(symbol, value, carrier, at, stale=stale)
 
+    def _settle(self, symbol: Symbol) -> None:
+        """Have said what waits of a symbol: what comes next is held against it."""
+        if self._behind.waits(symbol):
+            self._behind.flush()
+
     def older(self, line: Line, value: Depth | Quote) -> bool:
         """True if a value is older than what is known."""
+        self._settle(line.symbol)
         return older(quote_of(value), last_of(self.hub, line.symbol))
 
     def differs(self, line: Line, value: Depth | Quote) -> bool:
         """True if a value says another price than what is known."""
+        self._settle(line.symbol)
         last = last_of(self.hub, line.symbol)
         return last is None or quote_of(value).price != last.value.price
 

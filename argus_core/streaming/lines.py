@@ -101,7 +101,8 @@ class Line:
 
     def carried(self, leg: Leg, now: float) -> None:
         """Be brought by a leg from now on, which may have missed what was said before."""
-        self.leg, self.fresh, self.mode, self.outdated = leg, True, None, False
+        self.leg, self.fresh, self.mode = leg, True, None
+        self.outdated = self.outdated and self.told == leg.key  # nobody is told of one made anew
         self.heard, self.patience = now, 1.0
         self.faults = self.old = self.missed = self.unheard = 0
         self.suspect = now if leg.mode == "push" else None

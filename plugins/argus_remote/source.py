@@ -196,11 +196,13 @@ class RemoteSource(Source):
         link, request = self._connected(), current_request()
         # What it would serve stale, another source may have fresh.
         staleness = request.max_staleness if self.as_told else 0.0
+        terms: dict[str, Any] = {"anew": True} if request.anew else {}
         body = asked_body(
             query,
             use_cache=request.use_cache,
             max_staleness=staleness,
             compress=self._settings.compressed,
+            **terms,
         )
         response = await link.post(PATH + query.dataset, body, _headers())
         if response.status != HTTPStatus.OK:

@@ -6,6 +6,8 @@ from typing import Any
 
 SPINNING = 10_000
 """Turns at one instant after which time passes all the same, as it does while one computes."""
+A_TURN = 1e-5
+"""Seconds that each further one then takes."""
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
@@ -22,7 +24,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             if timeout is None:
                 return select(None)
             self._turns = 0 if timeout > 0 else self._turns + 1
-            self._now += timeout if self._turns < SPINNING else self._clock_resolution
+            self._now += timeout if self._turns < SPINNING else A_TURN
             return select(0)
 
         self._selector.select = at_once

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, Depends
@@ -67,7 +68,7 @@ _UNHEARD = Unanswered(
 async def told_dataset(request: Request) -> Response:
     """Raw values of one dataset, each with its origin; bars, factors and ticks as Arrow.
 
-    The body holds the dataset's own fields and the terms `use_cache`, `max_staleness` and
+    The body holds the dataset's own fields and the terms `use_cache`, `anew`, `max_staleness` and
     `compress`. It is a POST because a thousand symbols fit no URL; nothing is changed by it.
     """
     _NONE.read(request.query_params.multi_items())
@@ -77,6 +78,7 @@ async def told_dataset(request: Request) -> Response:
     query = question.query(failures)
     terms = {USE_CACHE.name: question.use_cache, MAX_STALENESS.name: question.max_staleness}
     ask = ask_of(request, Values(terms, ()), _SECONDS.get(dataset, OTHER_SECONDS))
+    ask = replace(ask, anew=question.anew)
     gateway = gateway_of(request)
     try:
         answer = await gateway.raw(query, ask, _via(request))

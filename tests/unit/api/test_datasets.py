@@ -52,8 +52,10 @@ async def test_the_age_counts_from_the_fetch(api):
     api.clock.advance(2)
     response = await post(api, "quotes", ASKED["quotes"])
     assert read_told("quotes", response.content).origins["000001.SZ"].age == 2.0
-    response = await post(api, "quotes", ASKED["quotes"] | {"use_cache": False})
-    assert read_told("quotes", response.content).origins["000001.SZ"].age == 0.0
+    for term in ({"use_cache": False}, {"anew": True}):
+        response = await post(api, "quotes", ASKED["quotes"] | term)
+        assert read_told("quotes", response.content).origins["000001.SZ"].age == 0.0
+        api.clock.advance(1)
 
 
 async def test_absent_keys_have_an_origin_and_unreadable_ones_a_failure(api):

@@ -94,7 +94,7 @@ def test_after_a_pause_those_who_come_anew_wait_for_few_turns(run, listener):
             acceptor.close()
             return turns
 
-    assert run(main) <= 45
+    assert run(main) <= 90
 
 
 def test_where_turns_are_short_one_a_turn_is_taken(run, listener):
@@ -107,6 +107,22 @@ def test_where_turns_are_short_one_a_turn_is_taken(run, listener):
             assert welcomed(clients) <= 4
             while welcomed(clients) < len(clients):  # noqa: ASYNC110 - turns are what is counted
                 await asyncio.sleep(0)
+            acceptor.close()
+
+    run(main)
+
+
+@pytest.mark.parametrize("pause", [0.05, 0.4])
+def test_a_time_in_which_nobody_came_is_no_long_turn(run, listener, pause):
+    async def main():
+        acceptor = Acceptor(listener, Greeting, backlog=256)
+        with contextlib.ExitStack() as stack:
+            callers(stack, listener, 1)
+            await asyncio.sleep(pause)
+            clients = callers(stack, listener, 20)
+            for _ in range(3):
+                await asyncio.sleep(0)
+            assert welcomed(clients) <= 3
             acceptor.close()
 
     run(main)

@@ -18,6 +18,7 @@ from argus_core.caching.tiers import Looked, Tiers
 from argus_core.errors import AllSourcesFailed, DeadlineExceeded
 from argus_core.model.answer import Found, Trace
 from argus_core.model.ask import Ask, Deadline
+from argus_core.model.request import current_request
 from argus_core.routing.router import Routed
 
 pytestmark = pytest.mark.virtual
@@ -437,13 +438,56 @@ class TestAnew:
         assert answer.provenance[A].stale
         assert (answer.data[A].price, list(answer.errors)) == (1.0, [B])
 
-    async def test_that_there_is_none_is_no_last_resort(self, clock, route):
+    async def test_that_there_is_none_stands_as_long_as_for_others_and_no_longer(
+        self, clock, route
+    ):
         answers = answers_of(route, clock)
-        route.lacks = {A}
-        await answers.fetch(QUERY, ask(clock))
+        route.lacks = {B}
+        await answers.fetch(BOTH, ask(clock))
+        answer = await answers.fetch(BOTH, ask(clock, anew=True))
+        assert (list(answer.data), list(answer.absent)) == ([A], [B])
+        assert route.calls[1:] == [(A,)]
+        clock.advance(30)
         route.error = AllSourcesFailed("none")
+        answer = await answers.fetch(BOTH, ask(clock, anew=True))
+        assert (list(answer.data), list(answer.errors)) == ([A], [B])
+
+    async def test_what_is_still_fresh_is_a_last_resort_where_nothing_old_may_be_served(
+        self, clock, route
+    ):
+        rules = Rules()
+        rules.change("LATEST_DATA", stale_if_error=0.0)
+        answers = answers_of(route, clock, rules=rules)
+        await answers.fetch(QUERY, ask(clock))
+        clock.advance(0.5)
+        route.error = AllSourcesFailed("none")
+        for terms in ({}, {"max_staleness": 0.0}):
+            answer = await answers.fetch(QUERY, ask(clock, anew=True, **terms))
+            assert (answer.data[A].price, answer.stale) == (1.0, True)
+        clock.advance(30)
         with pytest.raises(AllSourcesFailed):
             await answers.fetch(QUERY, ask(clock, anew=True))
+
+    async def test_it_counts_as_what_the_caches_did_not_have(self, clock, route):
+        answers = answers_of(route, clock)
+        for terms in ({}, {"anew": True}):
+            await answers.fetch(QUERY, ask(clock, **terms))
+        counters = answers._tiers.counters
+        assert (counters.requests, counters.fresh, counters.missed) == (2, 0, 2)
+
+    async def test_whoever_is_behind_is_told(self, clock, route):
+        answers, told = answers_of(route, clock), []
+        route.fetch, fetch = None, route.fetch
+
+        async def noted(*given):
+            told.append(current_request().anew)
+            return await fetch(*given)
+
+        route.fetch = noted
+        for anew in (True, False):
+            await answers.fetch(QUERY, ask(clock, anew=anew))
+            clock.advance(30)
+        assert told == [True, False]
 
     async def test_out_of_session_what_is_kept_is_what_a_source_would_say(self, clock, route):
         clock.advance(6 * 3600)

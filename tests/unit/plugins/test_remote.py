@@ -188,6 +188,13 @@ async def test_the_deadline_leaves_time_to_hand_the_answer_over(left, told_secon
     assert made._link.sent[0][2]["X-Argus-Deadline"] == told_seconds
 
 
+async def test_a_listener_who_comes_is_told_on_too():
+    made = source(told())
+    with requesting(anew=True):
+        await made.quotes(QUERY)
+    assert made._link.sent[0][1]["anew"] is True
+
+
 async def test_who_believes_each_answer_takes_what_the_asker_takes():
     made = source(told(), simulated="as_told")
     with requesting(max_staleness=30.0):

@@ -26,7 +26,7 @@ from argus_core.streaming import doors as doors_module
 from argus_core.streaming.doors import AT_ONCE
 from argus_core.streaming.hub import Since
 from argus_core.streaming.supply import AGAIN, AWAY, AWAY_AFTER_TRIAL, TRIAL
-from argus_core.streaming.topics import DEPTH, QUOTES, TRADES
+from argus_core.streaming.topics import DEPTH, QUOTES, TRADES, Carrier
 
 A, B, C = symbols("600519.SH", "000001.SZ", "600000.SH")
 FUTURE = symbols("rb2410.SHFE")[0]
@@ -40,6 +40,14 @@ def one(clock):
 @pytest.fixture
 def two(clock):
     return Feeding("two", clock)
+
+
+def behind(source, clock, name, *symbols, stale=False):
+    """Have a source pass on what another gateway has from the one of this name."""
+    for symbol in symbols:
+        quote = Quote(symbol=symbol, price=10.0, as_of=clock.now())
+        origin = Origin(path=("edge", name), stale=stale)
+        source.pushing[symbol](RelayedPush(value=quote, origin=origin, mode="poll"))
 
 
 class TestTheRoute:
@@ -294,12 +302,9 @@ class TestWhatIsPushed:
     ):
         house = studio(*alone(one))
         ear = await house.listen(A, B)
-        values = [Quote(symbol=symbol, price=10.0, as_of=clock.now()) for symbol in (A, B)]
 
         async def passed_on(source, *, stale):
-            for value in values:
-                origin = Origin(path=("edge", source), stale=stale)
-                one.pushing[value.symbol](RelayedPush(value=value, origin=origin, mode="poll"))
+            behind(one, clock, source, A, B, stale=stale)
             await turned()
             ear.take()
             notices, updates = ear.told, ear.updates
@@ -335,6 +340,57 @@ class TestWhatIsPushed:
         kinds = [getattr(each, "kind", "values") for each in ear.log]
         assert ear.prices == [10.0, 11.0]
         assert kinds == ["status", "values", "status", "values", "gap"]
+
+    async def test_one_that_cannot_be_said_costs_none_of_those_that_wait_with_it(
+        self, studio, clock, one, monkeypatch
+    ):
+        house = studio(*alone(one))
+        ear = await house.listen(A, B, C)
+        behind(one, clock, "qmt", A, B, C)
+        await turned()
+        say = house.hub.say
+
+        def poisoned(key, *given, **more):
+            if key[1] == B:
+                raise TypeError("no")
+            return say(key, *given, **more)
+
+        monkeypatch.setattr(house.hub, "say", poisoned)
+        behind(one, clock, "qmt", A, B, C, stale=True)
+        await turned()
+        assert [update.symbol for update in ear.updates if update.stale] == [A, C]
+        assert house.supplier.lines[B].suspect is not None
+
+    async def test_nobody_who_left_meanwhile_is_brought_anything(self, studio, clock, one):
+        house = studio(*alone(one), grace=0.0)
+        ear = await house.listen(A)
+        behind(one, clock, "qmt", A)
+        await turned()
+        house.streaming.brought(
+            house.supplier.lines[A],
+            book(A, 10.0, clock.now()).quote,
+            Carrier("qmt", "poll", ("one", "edge")),
+            clock.now(),
+            stale=True,
+        )
+        house.supplier.lines.pop(A)
+        before = house.hub.topics[QUOTES, A].seq
+        await turned()
+        assert house.hub.topics[QUOTES, A].seq == before
+        assert ear.states == [("stale", None)]
+
+    async def test_one_that_is_lost_already_is_not_told_stale_again(self, studio, clock, one):
+        house = studio(*alone(one))
+        ear = await house.listen(A)
+        behind(one, clock, "qmt", A)
+        await turned()
+        line = house.supplier.lines[A]
+        leg, line.leg = line.leg, None
+        house.streaming.switched([line], "the test says so")
+        line.carried(leg, clock.monotonic())
+        behind(one, clock, "qmt", A, stale=True)
+        await turned()
+        assert ear.states == [("stale", None)]
 
     async def test_more_than_can_be_taken_is_told_as_a_gap(self, studio, clock, one, monkeypatch):
         monkeypatch.setattr("argus_core.streaming.inlet.MOST", 2)
