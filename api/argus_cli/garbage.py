@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 
-YOUNG, MIDDLE, OLD = 1_000, 4, 2_500
+YOUNG, MIDDLE, OLD = 500, 4, 5_000
 """New objects until the youngest generation is looked through, and how often each generation is
 until the next one is."""
 

@@ -40,11 +40,13 @@ class Rounds:
         self._closed = False
         self._left = 0
         """Lanes of the present round whose turn is still to come."""
+        self._due = False
+        """True if a round begins as soon as the loop turns."""
 
     @property
     def busy(self) -> bool:
-        """True in the middle of a round: some were sent what waits for them, others not yet."""
-        return self._left > 0
+        """True while something is to be sent at once, be it to those only who were not sent it."""
+        return self._left > 0 or self._due
 
     def mark(self, lane: Lane) -> None:
         """Let a lane be emptied in the next round."""
@@ -62,7 +64,7 @@ class Rounds:
     def close(self) -> None:
         """Send nothing any more."""
         self._closed = True
-        self._left = 0
+        self._left, self._due = 0, False
         self._marked.clear()
         for handle in (self._planned, *self._pauses.values()):
             if handle is not None:
@@ -73,10 +75,12 @@ class Rounds:
     def _plan(self) -> None:
         """Let the next round begin: a while after the last one has begun, or at once if it is."""
         wait = self._last + ROUND - self._loop.time()
+        self._due = wait <= 0
         later, soon = self._loop.call_later, self._loop.call_soon
-        self._planned = later(wait, self._begin) if wait > 0 else soon(self._begin)
+        self._planned = soon(self._begin) if self._due else later(wait, self._begin)
 
     def _begin(self) -> None:
+        self._due = False
         self._last = self._loop.time()
         self._turn(len(self._marked))
 

@@ -58,7 +58,7 @@ class Audience:
         """Messages to connections that are gone."""
         self.accepted = 0
         self.refused = 0
-        self.talkers = Talkers(time.monotonic, self.busy)
+        self.talkers = Talkers(time.monotonic)
         self.gate = Gate(self.busy)
         self.offenders = Offenders(lambda: self.streaming.table.max_abuses, gateway.clock.monotonic)
         self.began = time.monotonic()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 
 PATIENCE = 3
 """Turns in the middle of a round after which somebody is let through all the same."""
-SLICES = 3
-"""Slices of bytes that are read in one turn."""
+READING = 0.001
+"""Seconds of one turn in which slices of bytes are read; the last one may begin just before."""
 EARNS = 0.002
 """Seconds of a turn for each of which one is let through after it: more than one costs, as a rule,
 so that long turns, which others made long, do not keep them waiting, and do not get longer."""
@@ -28,8 +29,11 @@ class Gate:
     ``busy`` says whether updates are being sent just now; these go first.
     """
 
-    def __init__(self, busy: Callable[[], bool]) -> None:
+    def __init__(
+        self, busy: Callable[[], bool], now: Callable[[], float] = time.perf_counter
+    ) -> None:
         self._busy = busy
+        self._now = now
         self._messages: _Waiting = deque()
         self._newcomers: _Waiting = deque()
         self._queues = [self._messages, self._newcomers]
@@ -39,20 +43,20 @@ class Gate:
         """True while the gate is going to let somebody through."""
         self._last = 0.0
         """When it last was about to, by the loop's clock."""
-        self._slices = 0
-        """Slices that were read in this turn."""
+        self._reading: float | None = None
+        """Since when slices are read in this turn."""
 
     def lets_read(self) -> bool:
-        """True if one slice more may be read just now, which then is counted."""
-        if self._slices >= SLICES or self._busy():
+        """True if one slice more may be read just now."""
+        if self._busy():
             return False
-        if not self._slices:
+        if self._reading is None:
+            self._reading = self._now()
             asyncio.get_running_loop().call_soon(self._next_turn)
-        self._slices += 1
-        return True
+        return self._now() - self._reading < READING
 
     def _next_turn(self) -> None:
-        self._slices = 0
+        self._reading = None
 
     async def spoken(self) -> None:
         """Return when a message may be answered: in the next turn, if nobody waits."""

@@ -81,34 +81,16 @@ class Pace:
 
 
 class Talkers:
-    """The queue of all clients that have said much: together they get what a few may say alone.
+    """The queue of all clients that have said much: together they get what a few may say alone."""
 
-    ``busy`` says whether there is something better to do just now than to listen to them.
-    """
-
-    def __init__(self, now: Callable[[], float], busy: Callable[[], bool]) -> None:
+    def __init__(self, now: Callable[[], float]) -> None:
         self._pace = Pace(now, TOGETHER_AT_ONCE, TOGETHER)
         self._first = asyncio.Lock()
-        self._now = now
-        self._busy = busy
-        self._due = 0.0
-        """Until when nobody gives way any more: they have waited for long enough."""
 
     async def turn(self) -> None:
         """Return when whoever calls is listened to; all others have their turns before his next."""
         async with self._first:
             await asyncio.sleep(self._pace.rest())
-            await self._give_way()
-
-    async def _give_way(self) -> None:
-        """Return when there is nothing better to do; for half of the time at most."""
-        began = self._now()
-        ends = began + YIELD * YIELDS
-        while self._due <= began and self._busy():
-            if self._now() >= ends:
-                self._due = self._now() + (self._now() - began)
-                return
-            await asyncio.sleep(YIELD)
 
     def spend(self, units: float) -> None:
         """Note what one of them has said."""

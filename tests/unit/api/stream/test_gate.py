@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from argus_api.stream.gate import EARNS, MOST, PATIENCE, SLICES, Gate
+from argus_api.stream.gate import EARNS, MOST, PATIENCE, READING, Gate
 
 pytestmark = pytest.mark.virtual
 
@@ -87,9 +87,14 @@ async def test_the_gate_opens_again_after_a_pause():
 
 async def test_only_some_slices_are_read_in_one_turn_and_none_while_updates_are_sent():
     busy = False
-    gate = Gate(lambda: busy)
+    seconds = 0.0
+    gate = Gate(lambda: busy, lambda: seconds)
     for _ in range(2):
-        assert [gate.lets_read() for _ in range(SLICES + 2)] == [True] * SLICES + [False] * 2
+        assert gate.lets_read()
+        seconds += READING * 0.9
+        assert gate.lets_read()
+        seconds += READING * 0.2
+        assert not gate.lets_read()
         await asyncio.sleep(0)
     busy = True
     assert not gate.lets_read()
