@@ -230,6 +230,7 @@ def test_without_the_agent_edges_serve_what_they_keep_and_it_is_back_in_seconds(
     assert house.logins == 2
 
 
+@pytest.mark.long
 def test_a_reload_reaches_the_agent_and_edges_whose_rules_changed_begin_anew(house):
     edges = house.pids("edge-2")
     with pressing(house.url, PATH + "600519.SH", clients=2, pause=0.05) as seen:
@@ -256,6 +257,7 @@ def test_the_end_drains_edges_and_agent_and_leaves_nothing(house):
     assert "Traceback" not in house.running.log.read_text()
 
 
+@pytest.mark.long
 def test_a_supervisor_that_is_killed_leaves_no_orphan(site, tmp_path):
     book, config = written(tmp_path)
     arguments = ("serve", "--config", str(config), "--workers", "1")

@@ -31,6 +31,7 @@ def flipping(vendors):
         vendors[name].does(**order)
 
 
+@pytest.mark.long
 def test_the_next_vendor_answers(flipping, tmp_path):
     order = [*FLIPS, "tushare"]
     text = "".join(flipping[name].table() for name in order)
