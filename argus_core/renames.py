@@ -45,7 +45,7 @@ class Renames:
     async def _read(self, exchanges: tuple[Exchange, ...], ask: Ask) -> None:
         """Remember what the tables say, or for a while that there are none to be had."""
         # The question itself must not go hungry because its table is slow to come.
-        terms = replace(ask, deadline=ask.deadline.share(1 / 3), use_cache=True)
+        terms = replace(ask, deadline=ask.deadline.share(1 / 3), use_cache=True, anew=False)
         try:
             tables = await self._answers.fetch(ListingsQuery(exchanges=exchanges), terms)
         except ArgusError as error:

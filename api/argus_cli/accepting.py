@@ -32,7 +32,7 @@ _GONE = frozenset({errno.ECONNABORTED, errno.EPROTO, errno.ECONNRESET})
 class Acceptor:
     """Takes the connections of one listening socket, each with a protocol that ``make`` makes.
 
-    ``busy`` says whether something is being sent to many, to some of whom it was sent already.
+    ``busy`` says whether there is something to be sent at once to those who are here.
     Needs a loop with ``add_reader``, which on Windows is none that can serve. The socket is its
     owner's, who closes it after :meth:`close`.
     """
@@ -53,7 +53,7 @@ class Acceptor:
         self._later: asyncio.TimerHandle | None = None
         self._greeted = set[asyncio.Task[None]]()
         self._since: float | None = None
-        """When the last ones were taken, if more were waiting in the turn after that."""
+        """Since when those wait who may be left over; None two turns after somebody was taken."""
         self._looks = 0
         self._closed = False
         self._tcp = listener.family in (socket.AF_INET, socket.AF_INET6)

@@ -73,9 +73,10 @@ class Answers:
         ``only`` these sources may answer; a ``shelf`` takes the place of the tiers. Raises what
         the router raises if not a single key could be answered.
         """
+        anew = ask.anew and query.dataset in _MOVING and not self._offline
         looked, spare = Looked(), dict[str, Hit]()
         if ask.use_cache and shelf is None:
-            looked, spare = await self._looked(query, ask, only)
+            looked, spare = await self._looked(query, ask, only, anew=anew)
             if not self._offline and (answer := ready(query, looked.fresh, self._clock.now())):
                 return answer
         draft = Draft(query)
@@ -84,7 +85,7 @@ class Answers:
         if missing and self._offline:
             _refuse(draft, missing, ask)
         elif missing:
-            since = None if ask.use_cache and not ask.anew else self._clock.now()
+            since = None if ask.use_cache and not anew else self._clock.now()
             errand = Errand(ask.deadline, only, shelf, since)
             kept = tuple(draft.data)
             with asking(ask):
@@ -111,9 +112,10 @@ class Answers:
 
     # -- from the tiers -----------------------------------------------------------------------
 
-    async def _looked(self, query: Query, ask: Ask, only: Only) -> tuple[Looked, dict[str, Hit]]:
+    async def _looked(
+        self, query: Query, ask: Ask, only: Only, *, anew: bool
+    ) -> tuple[Looked, dict[str, Hit]]:
         """What the tiers hold, and apart from it what is for the worst case only."""
-        anew = ask.anew and query.dataset in _MOVING and not self._offline
         looked = _of(await self._tiers.get(query, note=not (ask.background or anew)), only)
         if not anew:
             return looked, {}
@@ -184,12 +186,16 @@ class Answers:
             task.add_done_callback(self._refreshes.discard)
 
     def _fall_back(self, draft: Draft, stale: Mapping[str, Hit], ask: Ask) -> None:
-        """Serve what outlived its life where no source could be heard, flagged and capped."""
+        """Serve what the caches held where no source could be heard, flagged; the old is capped.
+
+        Also where a source passed on what is older still.
+        """
         now = self._clock.now()
         cap = _capped(self._tiers.rules.of(draft.query.dataset).stale_if_error, ask)
         for key, hit in stale.items():
             unheard = key in draft.errors or key in draft.unsure
-            if key in draft.data or not unheard:
+            older = key in draft.data and _older(draft.provenance[key], hit)
+            if not older and (key in draft.data or not unheard):
                 continue
             if now >= hit.fresh_until and not _within(hit, now, cap):
                 continue
@@ -271,7 +277,8 @@ class Answers:
             part = query.only(tuple(by_text[text] for text in texts))
             # A little sooner than its waiters, so that what a slow route has found still counts.
             sooner = errand.deadline.sooner(MARGIN)
-            return await self._fly(part, replace(errand, deadline=sooner))
+            began = self._clock.now()
+            return replace(await self._fly(part, replace(errand, deadline=sooner)), began=began)
 
         return work
 
@@ -353,6 +360,10 @@ def _refuse(draft: Draft, keys: Collection[str], ask: Ask) -> None:
 
 def _moves(key: str, now: datetime) -> bool:
     return isinstance(key, Symbol) and moving(key, now)
+
+
+def _older(origin: Provenance, hit: Hit) -> bool:
+    return origin.stale and origin.fetched_at < hit.origin.fetched_at
 
 
 def _within(hit: Hit, now: datetime, cap: float) -> bool:

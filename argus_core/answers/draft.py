@@ -23,6 +23,8 @@ class Landing:
     origins: Mapping[str, Provenance]
     late: bool
     """Whether the flight ended because its time was up."""
+    began: datetime | None = None
+    """When the flight began."""
 
 
 @dataclass(slots=True)
@@ -46,7 +48,7 @@ class Draft:
         return [k for k in self.query.keys if k not in self.data and k not in self.absent]
 
     def take(self, key: str, hit: Hit, reason: str | None = None) -> None:
-        """Use what a cache held; ``reason`` says why it is used though its life is over."""
+        """Use what a cache held; ``reason`` says why, where a source was to be asked instead."""
         origin = hit.origin
         if reason is not None:
             origin = replace(origin, stale=True, reason=reason)

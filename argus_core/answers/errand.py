@@ -48,4 +48,7 @@ class Errand:
     def old(self, landing: Landing, key: str) -> bool:
         """True if a flight that others had sent brought no more than what had been kept of it."""
         found = landing.routed.found.get(key) or landing.routed.absent.get(key)
-        return found is not None and not self.new(found.fetched_at)
+        if found is None or self.since is None or self.new(found.fetched_at):
+            return False
+        # What another gateway had kept is as new as this question could have it.
+        return landing.began is None or landing.began <= self.since

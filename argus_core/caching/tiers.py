@@ -39,7 +39,7 @@ class Listener(Protocol):
 class Counters:
     """Keys asked of the tiers since start-up, by what became of them.
 
-    ``stale`` are those of the missed for which an answer past its life was served, flagged.
+    ``stale`` are those of the missed for which the tiers' answer was served all the same, flagged.
     """
 
     requests: int = 0

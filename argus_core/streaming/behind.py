@@ -40,10 +40,11 @@ class Behind:
         What our own legs do is told where they change; this is about what they pass on.
         """
         told = _news(line, carrier, stale=stale)
-        line.source, line.outdated = carrier.source, stale
+        line.source = carrier.source
         if told is None:
             say()
             return
+        line.outdated = stale
         self._told.setdefault(tuple(told.items()), []).append(line.symbol)
         self._waiting[line.symbol] = line, say
         if self._flushing is None:
@@ -75,11 +76,12 @@ class Behind:
 
 def _news(line: Line, carrier: Carrier, *, stale: bool) -> dict[str, Any] | None:
     """What has to be told before a line's next value, if anything."""
-    if not carrier.via:
+    if not (carrier.via or line.outdated):
+        return None
+    if stale and (line.outdated or line.lost):
         return None
     if stale:
-        reason = f"{carrier.via[0]}: nobody brings it"
-        return None if line.outdated or line.lost else {"state": "stale", "reason": reason}
+        return {"state": "stale", "reason": f"{carrier.via[0]}: nobody brings it"}
     other = line.source not in (None, carrier.source)
     if not (other or line.outdated):
         return None

@@ -276,9 +276,11 @@ class Streaming:
             line.told = None if line.leg is None else line.leg.key
             was_lost, line.lost = line.lost, line.leg is None
             first = line.source is None and not was_lost and line.reason is None
+            if line.leg is None:
+                line.outdated = False
             if line.leg is None or first or told == line.told:
                 continue
-            line.reason = None
+            line.reason, line.outdated = None, False
             before = line.source if told is None else told[1]
             new.setdefault((line.leg.name, before, line.leg.mode), []).append(line.symbol)
         self.bars.gap(symbol for symbols in new.values() for symbol in symbols)

@@ -70,7 +70,7 @@ class Line:
     mode: Mode | None = None
     """How that one has it, be it behind another gateway."""
     outdated: bool = False
-    """True if the last thing that its leg passed on was old already where it came from."""
+    """True if whoever listens was told that nobody brings it to the gateway that passes it on."""
     told: tuple[Mode, str] | None = None
     """The key of the leg that whoever listens was told of; None if nobody was told, or lost."""
     fresh: bool = True
@@ -102,7 +102,6 @@ class Line:
     def carried(self, leg: Leg, now: float) -> None:
         """Be brought by a leg from now on, which may have missed what was said before."""
         self.leg, self.fresh, self.mode = leg, True, None
-        self.outdated = self.outdated and self.told == leg.key  # nobody is told of one made anew
         self.heard, self.patience = now, 1.0
         self.faults = self.old = self.missed = self.unheard = 0
         self.suspect = now if leg.mode == "push" else None

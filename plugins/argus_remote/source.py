@@ -196,13 +196,11 @@ class RemoteSource(Source):
         link, request = self._connected(), current_request()
         # What it would serve stale, another source may have fresh.
         staleness = request.max_staleness if self.as_told else 0.0
-        terms: dict[str, Any] = {"anew": True} if request.anew else {}
         body = asked_body(
             query,
             use_cache=request.use_cache,
             max_staleness=staleness,
             compress=self._settings.compressed,
-            **terms,
         )
         response = await link.post(PATH + query.dataset, body, _headers())
         if response.status != HTTPStatus.OK:
@@ -304,6 +302,8 @@ def _headers() -> dict[str, str]:
     headers = {"X-Argus-Priority": request.priority.name.lower()}
     if request.trace_id:
         headers["X-Request-ID"] = request.trace_id
+    if request.anew:
+        headers["Cache-Control"] = "no-cache"
     if request.via:
         headers["X-Argus-Via"] = ", ".join(request.via)
     left = request.time_left

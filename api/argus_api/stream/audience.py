@@ -84,7 +84,7 @@ class Audience:
         return self._rounds
 
     def busy(self) -> bool:
-        """True while updates are being sent: some have them, others do not yet."""
+        """True while updates are to be sent at once, be it to those only who do not have them."""
         return self._rounds is not None and self._rounds.busy
 
     @property

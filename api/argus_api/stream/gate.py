@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 
 PATIENCE = 3
-"""Turns in the middle of a round after which somebody is let through all the same."""
+"""Turns with updates to be sent after which somebody is let through all the same."""
 READING = 0.001
 """Seconds of one turn in which slices of bytes are read; the last one may begin just before."""
 EARNS = 0.002

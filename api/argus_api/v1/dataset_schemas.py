@@ -49,11 +49,6 @@ class Asked(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     use_cache: bool = Field(default=True, description="False: nothing that a cache has kept.")
-    anew: bool = Field(
-        default=False,
-        description="True: quotes and books of a market that moves come from a cache only where no "
-        "source can be heard, and are flagged.",
-    )
     max_staleness: float | None = Field(
         default=None, ge=0, allow_inf_nan=False, description="Seconds past its life, at most."
     )

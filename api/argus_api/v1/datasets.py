@@ -68,8 +68,10 @@ _UNHEARD = Unanswered(
 async def told_dataset(request: Request) -> Response:
     """Raw values of one dataset, each with its origin; bars, factors and ticks as Arrow.
 
-    The body holds the dataset's own fields and the terms `use_cache`, `anew`, `max_staleness` and
-    `compress`. It is a POST because a thousand symbols fit no URL; nothing is changed by it.
+    The body holds the dataset's own fields and the terms `use_cache`, `max_staleness` and
+    `compress`. It is a POST because a thousand symbols fit no URL; nothing is changed by it. With
+    `Cache-Control: no-cache`, quotes and books of a market that moves come from a cache only where
+    no source can be heard, and are flagged.
     """
     _NONE.read(request.query_params.multi_items())
     dataset = str(request.path_params["dataset"])
@@ -78,7 +80,7 @@ async def told_dataset(request: Request) -> Response:
     query = question.query(failures)
     terms = {USE_CACHE.name: question.use_cache, MAX_STALENESS.name: question.max_staleness}
     ask = ask_of(request, Values(terms, ()), _SECONDS.get(dataset, OTHER_SECONDS))
-    ask = replace(ask, anew=question.anew)
+    ask = replace(ask, anew="no-cache" in request.headers.get("Cache-Control", "").lower())
     gateway = gateway_of(request)
     try:
         answer = await gateway.raw(query, ask, _via(request))

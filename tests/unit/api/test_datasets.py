@@ -52,8 +52,8 @@ async def test_the_age_counts_from_the_fetch(api):
     api.clock.advance(2)
     response = await post(api, "quotes", ASKED["quotes"])
     assert read_told("quotes", response.content).origins["000001.SZ"].age == 2.0
-    for term in ({"use_cache": False}, {"anew": True}):
-        response = await post(api, "quotes", ASKED["quotes"] | term)
+    for term, how in (({"use_cache": False}, {}), ({}, {"Cache-Control": "no-cache"})):
+        response = await post(api, "quotes", ASKED["quotes"] | term, **how)
         assert read_told("quotes", response.content).origins["000001.SZ"].age == 0.0
         api.clock.advance(1)
 

@@ -32,6 +32,12 @@ class MovedClock(RunningClock):
     """The market's instant is moved by the test, the monotonic seconds are the loop's and so."""
 
     ahead = 0.0
+    seconds_a_look = 0.0
+    """What passes from one look at the market's instant to the next."""
+
+    def now(self):
+        self._now += timedelta(seconds=self.seconds_a_look)
+        return super().now()
 
     def monotonic(self):
         return super().monotonic() + self.ahead
@@ -53,6 +59,8 @@ class Route:
         self.unsure = False
         self.gate = None
         self.seconds = 0.0
+        self.age = 0.0
+        self.outdated = None
 
     async def fetch(self, query, deadline, only=None):
         self.calls.append(query.keys)
@@ -71,7 +79,9 @@ class Route:
                     routed.unsure.add(key)
             else:
                 quote = Quote(symbol=key, price=price, as_of=self.clock.now())
-                routed.found[key] = Found(quote, "one", self.clock.now(), simulated=False)
+                at = self.clock.now() - timedelta(seconds=self.age)
+                found = Found(quote, "one", at, simulated=False, outdated=self.outdated)
+                routed.found[key] = found
         return routed
 
 
@@ -467,6 +477,29 @@ class TestAnew:
         clock.advance(30)
         with pytest.raises(AllSourcesFailed):
             await answers.fetch(QUERY, ask(clock, anew=True))
+
+    async def test_what_is_kept_goes_before_what_a_source_passes_on_that_is_older(
+        self, clock, route
+    ):
+        answers = answers_of(route, clock)
+        await answers.fetch(QUERY, ask(clock))
+        clock.advance(0.5)
+        route.price, route.outdated = 0.5, "nobody could be heard there"
+        route.age = 300.0
+        answer = await answers.fetch(QUERY, ask(clock, anew=True))
+        assert (answer.data[A].price, answer.stale) == (1.0, True)
+        route.age = 0.0
+        answer = await answers.fetch(QUERY, ask(clock, anew=True))
+        assert answer.data[A].price == 0.5
+
+    @pytest.mark.parametrize("anew", [True, False])
+    async def test_what_another_gateway_kept_is_asked_for_once(self, clock, route, anew):
+        clock.seconds_a_look = 1e-6
+        answers = answers_of(route, clock)
+        route.age = 300.0
+        answer = await answers.fetch(BOTH, ask(clock, anew=anew))
+        assert list(answer.data) == [A, B]
+        assert len(route.calls) == 1
 
     async def test_it_counts_as_what_the_caches_did_not_have(self, clock, route):
         answers = answers_of(route, clock)

@@ -192,7 +192,7 @@ async def test_a_listener_who_comes_is_told_on_too():
     made = source(told())
     with requesting(anew=True):
         await made.quotes(QUERY)
-    assert made._link.sent[0][1]["anew"] is True
+    assert made._link.sent[0][2]["Cache-Control"] == "no-cache"
 
 
 async def test_who_believes_each_answer_takes_what_the_asker_takes():

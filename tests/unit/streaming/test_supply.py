@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from dataclasses import replace
 
 import pytest
 from support.feeding import (
@@ -378,6 +379,38 @@ class TestWhatIsPushed:
         await turned()
         assert house.hub.topics[QUOTES, A].seq == before
         assert ear.states == [("stale", None)]
+
+    async def test_whoever_has_it_instead_is_told_before_its_value(self, studio, clock, one):
+        house = studio(*alone(one))
+        ear = await house.listen(A)
+        behind(one, clock, "qmt", A, stale=True)
+        await turned()
+        line = house.supplier.lines[A]
+        house.streaming.brought(
+            line, book(A, 11.0, clock.now()), Carrier("two", "poll"), clock.now()
+        )
+        await turned()
+        assert ear.states == [("stale", None), ("live", "two")]
+        assert [getattr(each, "kind", "values") for each in ear.log[-1:]] == ["status"]
+        assert ear.prices[-1] == 11.0
+        behind(one, clock, "qmt", A, stale=True)
+        await turned()
+        assert ear.states[2:] == [("stale", None)]
+
+    async def test_that_it_is_live_again_is_told_whatever_was_tried_meanwhile(
+        self, studio, clock, one, two
+    ):
+        house = studio(*alone(one, two))
+        ear = await house.listen(A)
+        behind(one, clock, "qmt", A, stale=True)
+        await turned()
+        line = house.supplier.lines[A]
+        first, other = line.leg, replace(line.leg, node=house.routes.pools[1].members[0].node)
+        for leg in (other, first):  # nobody was told of the other one
+            line.carried(leg, clock.monotonic())
+        behind(one, clock, "qmt", A)
+        await turned()
+        assert ear.states == [("stale", None), ("live", "qmt")]
 
     async def test_one_that_is_lost_already_is_not_told_stale_again(self, studio, clock, one):
         house = studio(*alone(one))
