@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
+import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -27,6 +28,8 @@ FILE = "state.sqlite3"
 """The database's name in the data directory."""
 _PATIENCE = 5.0
 """Seconds for which another process may hold the database."""
+_AGAIN = 0.01
+"""Seconds from one try to the next."""
 _SCHEMA = """
     CREATE TABLE IF NOT EXISTS entries (
         kind TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (kind, name)
@@ -151,9 +154,23 @@ class State:
 def connected(path: Path) -> Generator[sqlite3.Connection]:
     """A connection to the database, which is made if there is none; one for each thread."""
     with closing(sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)) as connection:
-        connection.execute("PRAGMA journal_mode = WAL")
+        _log_ahead(connection)
         connection.execute("PRAGMA synchronous = FULL")
         yield connection
+
+
+def _log_ahead(connection: sqlite3.Connection) -> None:
+    """Have it written with a log ahead; here SQLite itself does not wait for who does the same."""
+    ends = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= ends:
+                raise
+            time.sleep(_AGAIN)
+        else:
+            return
 
 
 def _complete(connection: sqlite3.Connection) -> bool:

@@ -1,5 +1,6 @@
 """The state database: whole or not at all, shared, never fatal."""
 
+import asyncio
 import sqlite3
 
 import pytest
@@ -49,6 +50,15 @@ async def test_who_did_not_see_the_last_change_overwrites_nothing(state):
     with pytest.raises(Stale):
         await state.write(Stored(), Stored())
     assert await state.read() == first
+
+
+async def test_of_several_who_make_it_at_once_one_does_and_the_others_are_told(tmp_path):
+    for number in range(40):
+        path = tmp_path / str(number) / "state.sqlite3"
+        several = [State(path, TestClock()) for _ in range(3)]
+        writes = (one.write(Stored(), Stored()) for one in several)
+        ended = await asyncio.gather(*writes, return_exceptions=True)
+        assert sorted(type(one).__name__ for one in ended) == ["Stale", "Stale", "Stored"]
 
 
 async def test_a_write_that_breaks_off_leaves_everything_as_it_was(state, monkeypatch):
