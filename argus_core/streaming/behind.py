@@ -50,9 +50,10 @@ class Behind:
         if self._flushing is None:
             self._flushing = asyncio.get_running_loop().call_soon(self.flush)
 
-    def waits(self, symbol: Symbol) -> bool:
-        """True if a value of the symbol is still to be said."""
-        return symbol in self._waiting
+    def settle(self, symbol: Symbol) -> None:
+        """Have said what waits of a symbol: what comes next is held against it."""
+        if symbol in self._waiting:
+            self.flush()
 
     def flush(self) -> None:
         """Tell and say what waits: whatever is told, said or judged next must come after it."""

@@ -209,7 +209,7 @@ class Streaming:
         False if it is older than what is known, or was old already where it comes from.
         """
         symbol, quote = line.symbol, quote_of(value)
-        self._settle(symbol)
+        self._behind.settle(symbol)
         replayed = carrier.replay is not None  # a recorded day may begin again
         if not replayed and older(quote, last_of(self.hub, symbol)):
             self.refused += 1
@@ -232,19 +232,14 @@ class Streaming:
         feed(hub, symbol, value, carrier, at, stale=stale)
         self.bars.brought(symbol, value, carrier, at, stale=stale)
 
-    def _settle(self, symbol: Symbol) -> None:
-        """Have said what waits of a symbol: what comes next is held against it."""
-        if self._behind.waits(symbol):
-            self._behind.flush()
-
     def older(self, line: Line, value: Depth | Quote) -> bool:
         """True if a value is older than what is known."""
-        self._settle(line.symbol)
+        self._behind.settle(line.symbol)
         return older(quote_of(value), last_of(self.hub, line.symbol))
 
     def differs(self, line: Line, value: Depth | Quote) -> bool:
         """True if a value says another price than what is known."""
-        self._settle(line.symbol)
+        self._behind.settle(line.symbol)
         last = last_of(self.hub, line.symbol)
         return last is None or quote_of(value).price != last.value.price
 
