@@ -20,18 +20,25 @@ from argus_core.answers.draft import (
     ready,
 )
 from argus_core.answers.errand import Errand, Only
+from argus_core.answers.kept import (
+    MOVING,
+    capped,
+    given_by,
+    looked_up,
+    looked_up_anew,
+    older,
+    within,
+)
 from argus_core.answers.shelf import Shelf
 from argus_core.caching.flights import Flights
 from argus_core.caching.memo import Hit
-from argus_core.caching.tiers import Looked, Tiers, keys_of
+from argus_core.caching.tiers import Looked, Tiers
 from argus_core.clock import Clock
 from argus_core.errors import AllSourcesFailed, DeadlineExceeded
-from argus_core.market.hours import moving
 from argus_core.model.answer import UNHEARD, Answer, Found, Provenance
 from argus_core.model.ask import Ask, Deadline
-from argus_core.model.query import DepthQuery, Query, QuotesQuery
+from argus_core.model.query import Query
 from argus_core.model.request import asking
-from argus_core.model.symbol import Symbol
 from argus_core.routing.router import Router
 
 MARGIN = 0.05
@@ -73,10 +80,13 @@ class Answers:
         ``only`` these sources may answer; a ``shelf`` takes the place of the tiers. Raises what
         the router raises if not a single key could be answered.
         """
-        anew = ask.anew and query.dataset in _MOVING and not self._offline
+        anew = ask.anew and query.dataset in MOVING and not self._offline
         looked, spare = Looked(), dict[str, Hit]()
         if ask.use_cache and shelf is None:
-            looked, spare = await self._looked(query, ask, only, anew=anew)
+            if anew:
+                looked, spare = await looked_up_anew(self._tiers, query, ask, only, self._clock)
+            else:
+                looked = await looked_up(self._tiers, query, ask, only)
             if not self._offline and (answer := ready(query, looked.fresh, self._clock.now())):
                 return answer
         draft = Draft(query)
@@ -112,23 +122,6 @@ class Answers:
 
     # -- from the tiers -----------------------------------------------------------------------
 
-    async def _looked(
-        self, query: Query, ask: Ask, only: Only, *, anew: bool
-    ) -> tuple[Looked, dict[str, Hit]]:
-        """What the tiers hold, and apart from it what is for the worst case only."""
-        looked = _of(await self._tiers.get(query, note=not (ask.background or anew)), only)
-        if not anew:
-            return looked, {}
-        now = self._clock.now()
-        spare: dict[str, Hit] = {}
-        for hits in (looked.fresh, looked.stale):
-            values = [key for key, hit in hits.items() if not hit.entry.absent]
-            spare |= {key: hits.pop(key) for key in values if _moves(key, now)}
-        if not ask.background:
-            none = sum(hit.value is None for hit in looked.fresh.values())
-            self._tiers.note(query, keys_of(query), looked.fresh, none)
-        return looked, spare
-
     def _from_tiers(self, draft: Draft, looked: Looked, ask: Ask, only: Only) -> dict[str, Hit]:
         """Use what is fresh, and what may be served while it is fetched anew; the stale rest."""
         query = draft.query
@@ -150,7 +143,7 @@ class Answers:
         for key, hit in looked.stale.items():
             if hit.entry.absent:
                 continue
-            if _within(hit, now, _capped(cap, ask)):
+            if within(hit, now, capped(cap, ask)):
                 draft.take(key, hit, offline or "it is being fetched anew")
                 self._tiers.counters.stale += 1
                 again.append(key)
@@ -191,13 +184,14 @@ class Answers:
         Also where a source passed on what is older still.
         """
         now = self._clock.now()
-        cap = _capped(self._tiers.rules.of(draft.query.dataset).stale_if_error, ask)
+        cap = capped(self._tiers.rules.of(draft.query.dataset).stale_if_error, ask)
         for key, hit in stale.items():
             unheard = key in draft.errors or key in draft.unsure
-            older = key in draft.data and _older(draft.provenance[key], hit)
-            if not older and (key in draft.data or not unheard):
+            if key in draft.data and not older(draft.provenance[key], hit):
                 continue
-            if now >= hit.fresh_until and not _within(hit, now, cap):
+            if key not in draft.data and not unheard:
+                continue
+            if now >= hit.fresh_until and not within(hit, now, cap):
                 continue
             failure = draft.errors.get(key)
             if failure is not None and failure.code in _FINAL:
@@ -300,7 +294,7 @@ class Answers:
                 seen = {key: (item, origin_of(item)) for key, item in kept.items()}
             else:
                 hits = await self._tiers.look_below(part, lender)
-                usable = _of(Looked(fresh=hits), errand.only).fresh
+                usable = given_by(errand.only, Looked(fresh=hits)).fresh
                 seen = {key: (found_of(hit), hit.origin) for key, hit in usable.items()}
             return {key: each for key, each in seen.items() if errand.new(each[0].fetched_at)}
 
@@ -336,43 +330,14 @@ class Answers:
         return Landing(routed, origins, late)
 
 
-_MOVING = frozenset({QuotesQuery.dataset, DepthQuery.dataset})
-"""Datasets whose values may be others at any moment in which the market moves."""
 _FINAL = frozenset({"INVALID_PARAMETER", "NOT_FOUND", "NOT_SUPPORTED", "PAYLOAD_TOO_LARGE"})
 """Failures that are the question's own: nothing old answers them."""
-
-
-def _of(looked: Looked, only: Only) -> Looked:
-    """The hits that come from one of these sources."""
-    if only is None:
-        return looked
-    return Looked(
-        fresh={key: hit for key, hit in looked.fresh.items() if hit.entry.source in only},
-        stale={key: hit for key, hit in looked.stale.items() if hit.entry.source in only},
-    )
 
 
 def _refuse(draft: Draft, keys: Collection[str], ask: Ask) -> None:
     why = "has nothing of it that may be served" if ask.use_cache else "has nothing but caches"
     message = f"this gateway is offline and {why}"
     draft.blame(AllSourcesFailed(message), keys)
-
-
-def _moves(key: str, now: datetime) -> bool:
-    return isinstance(key, Symbol) and moving(key, now)
-
-
-def _older(origin: Provenance, hit: Hit) -> bool:
-    return origin.stale and origin.fetched_at < hit.origin.fetched_at
-
-
-def _within(hit: Hit, now: datetime, cap: float) -> bool:
-    """True if the value's life ended at most ``cap`` seconds ago; never where that is 0."""
-    return cap > 0 and (now - hit.fresh_until).total_seconds() <= cap
-
-
-def _capped(seconds: float, ask: Ask) -> float:
-    return seconds if ask.max_staleness is None else min(seconds, ask.max_staleness)
 
 
 def _error_of(task: asyncio.Task[Any]) -> BaseException | None:
