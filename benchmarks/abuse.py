@@ -53,8 +53,6 @@ SLACK = 32 * 1024 * 1024
 LIMITS = "write_deadline = 3\nmax_messages = 600\n"
 """The write deadline is shorter than the default, so that the run is."""
 QUICK_LIMITS = "write_deadline = 3\nmax_messages = 30\n"
-UNHURRIED = 10
-"""How nice the server beside is, as the offenders are."""
 
 
 @dataclass
@@ -73,6 +71,9 @@ class Outcome:
     """For which share of each of these somebody else had the server's core and the clients'."""
     spent: list[float] = field(default_factory=list[float])
     """The server's processor time in each of these, in cores."""
+    effort: list[float] = field(default_factory=list[float])
+    """The offenders' processor time beside and among, in cores: it slows down the server's core
+    where the two are one core's threads."""
     offences: list[int] = field(default_factory=list[int])
     """How many were committed, beside and among."""
     endings: dict[str, Counter[str]] = field(default_factory=dict[str, Counter[str]])
@@ -193,15 +194,23 @@ async def _abused(
     assert offenders.stdout is not None
     await offenders.stdout.readline()  # "ready": its imports are not what is measured
     lap, ends = Lap(house, crowd), time.monotonic() + terms.seconds
+    began, effort = time.monotonic(), _children()
     while time.monotonic() < ends:
         outcome.peak = max(outcome.peak, house.rss())
         await asyncio.sleep(0.5)
     p99 = lap.ended(outcome)
     told: dict[str, dict[str, int]] = json.loads(await offenders.stdout.read())
     await offenders.wait()
+    outcome.effort.append((_children() - effort) / (time.monotonic() - began))
     outcome.peak = max(outcome.peak, house.rss())
     outcome.offences.append(sum(sum(endings.values()) for endings in told.values()))
     return p99, told
+
+
+def _children() -> float:
+    """Seconds of processor time of all processes that this one has started and that are over."""
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 def table(outcome: Outcome) -> str:
@@ -217,9 +226,9 @@ def table(outcome: Outcome) -> str:
             f"server {'?' if beside is None else f'{rough / max(beside, 0.1):.2f}'}"
         ),
         (
-            f"the server's cores {_list(outcome.spent, 2)}; offences {outcome.offences}; somebody "
-            f"else's was the server's core + the clients' for {' '.join(outcome.waited)} of the "
-            f"time"
+            f"the server's cores {_list(outcome.spent, 2)}, the offenders' "
+            f"{_list(outcome.effort, 2)}; offences {outcome.offences}; somebody else's was the "
+            f"server's core + the clients' for {' '.join(outcome.waited)} of the time"
         ),
         (
             f"lost {outcome.lost or 'none'}, unannounced holes {outcome.holes}; memory "
@@ -266,7 +275,7 @@ def _beside() -> Iterator[House]:
         both = stream_house.cores()
         if both is not None:
             house.process.cpu_affinity(sorted(both[1]))
-            house.process.nice(UNHURRIED)
+            stream_house.unhurried(house.process)
         yield house
 
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import sys
 import time
 from collections import Counter
@@ -24,6 +23,8 @@ from pathlib import Path
 from random import Random
 
 sys.path.insert(0, str(Path(__file__).parent))
+import psutil
+import stream_house
 from abuser_line import Ending, Line, Refused, opened
 from stream_source import MARKET
 from stream_wire import PATH
@@ -80,7 +81,8 @@ async def half_open(line: Line, random: Random) -> Ending:
 
 async def floods_pings(line: Line, _random: Random) -> Ending:
     """Sends control frames without end."""
-    return await _flooding(line, lambda: line.frame(Opcode.PING, b"x" * 125))
+    ping = Frame(Opcode.PING, b"x" * 125).serialize(mask=True)
+    return await _flooding(line, lambda: line.raw(ping))
 
 
 async def floods_pongs(line: Line, _random: Random) -> Ending:
@@ -97,7 +99,8 @@ async def floods_empty_messages(line: Line, _random: Random) -> Ending:
 
 async def floods_messages(line: Line, _random: Random) -> Ending:
     """Sends messages without end."""
-    return await _flooding(line, lambda: line.say(action="ping"))
+    message = Frame(Opcode.TEXT, b'{"action":"ping"}').serialize(mask=True)
+    return await _flooding(line, lambda: line.raw(message))
 
 
 async def floods_subscriptions(line: Line, random: Random) -> Ending:
@@ -121,7 +124,8 @@ async def sends_no_utf8(line: Line, _random: Random) -> Ending:
 async def sends_fragments(line: Line, _random: Random) -> Ending:
     """Begins a message and never ends it."""
     await line.frame(Opcode.TEXT, b"{", fin=False)
-    return await _flooding(line, lambda: line.frame(Opcode.CONT, b" " * 64, fin=False))
+    more = Frame(Opcode.CONT, b" " * 64, fin=False).serialize(mask=True)
+    return await _flooding(line, lambda: line.raw(more))
 
 
 async def sends_empty_fragments(line: Line, _random: Random) -> Ending:
@@ -140,7 +144,8 @@ async def sends_a_megabyte(line: Line, _random: Random) -> Ending:
 
 async def sends_nonsense(line: Line, _random: Random) -> Ending:
     """Sends what is no message, over and over."""
-    return await _flooding(line, lambda: line.frame(Opcode.TEXT, b"nonsense"))
+    nonsense = Frame(Opcode.TEXT, b"nonsense").serialize(mask=True)
+    return await _flooding(line, lambda: line.raw(nonsense))
 
 
 async def breaks_the_framing(line: Line, _random: Random) -> Ending:
@@ -150,7 +155,10 @@ async def breaks_the_framing(line: Line, _random: Random) -> Ending:
 
 
 async def _flooding(line: Line, once: Callable[[], Awaitable[None]]) -> Ending:
-    """Send without end, reading what comes, until the server ends it."""
+    """Send without end, reading what comes, until the server ends it.
+
+    What is always the same is made beforehand: what a flood costs this end is not to be felt.
+    """
     reading = asyncio.ensure_future(line.ending(ENDLESS))
     try:
         while not reading.done():
@@ -237,7 +245,7 @@ async def main(
 
 
 if __name__ == "__main__":
-    if hasattr(os, "nice"):
-        os.nice(10)  # the good clients, on the same core, are not to be slowed down by this end
+    # The good clients, on the same core, are not to be slowed down by this end.
+    stream_house.unhurried(psutil.Process())
     port, seconds, each, whence, *names = sys.argv[1:]
     print(json.dumps(asyncio.run(main(int(port), float(seconds), int(each), whence, names))))

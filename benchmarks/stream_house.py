@@ -193,6 +193,18 @@ def on_the_clients_core() -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
+def unhurried(process: psutil.Process) -> None:
+    """Let a process run only while nobody else wants its core, as far as the system can do that.
+
+    Being nice is not enough: who is woken up beside it waits for the end of its slice.
+    """
+    if hasattr(os, "SCHED_IDLE"):
+        for thread in process.threads():
+            os.sched_setscheduler(thread.id, os.SCHED_IDLE, os.sched_param(0))
+    elif sys.platform != "win32":
+        process.nice(10)
+
+
 def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
     for _ in range(600):
         if process.poll() is not None:

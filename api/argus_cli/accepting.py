@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 log = logging.getLogger("argus.server")
 
-EACH = 0.0025
+EACH = 0.004
 """Seconds of a turn for each of which one more is taken after it, and one at least.
 
 To greet one takes most of a millisecond, in which those who are here are sent nothing: a crowd

@@ -57,6 +57,8 @@ class GentleServer(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """True if it is to end; looks after those who keep it waiting, about once a second."""
+        if not self._lifecycle.busy():
+            garbage.tidy()
         if counter % _TICKS == 0:
             now = asyncio.get_running_loop().time()
             self._unasked.look(list(self.server_state.connections), now)

@@ -13,6 +13,9 @@ LINGER = 1.0
 client may be writing it at this very moment, and would see the connection break."""
 CLOSING = 2.0
 """Seconds that sources and caches may take to close once the end was asked for twice."""
+UNREAD = 64 * 1024
+"""Bytes of one connection that the system keeps until they are read. Left to itself it takes some
+megabytes of whoever sends more than is read."""
 _WILDCARDS = ("0.0.0.0", "::", "")  # noqa: S104 - only compared with
 
 
@@ -26,6 +29,7 @@ def bound(host: str, port: int) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     if sys.platform != "win32":  # there the option would let two servers share one port
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, UNREAD)  # its connections inherit it
     try:
         listener.bind((host, port))
     except OSError as error:

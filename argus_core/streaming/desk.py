@@ -77,6 +77,8 @@ class Streaming:
         """Values that were older than what was known, or said nothing new."""
         self.feeds: WeakSet[FeedLane] = WeakSet()
         """The lanes of the gateways that listen."""
+        self.when_caught_up: Callable[[], object] = lambda: None
+        """Called once everything that was pushed until now is said: nothing more comes soon."""
         self._clock = clock
         self._gateway = gateway
         self._look = look
@@ -304,6 +306,10 @@ class Streaming:
         self.bars.gap(symbols)
         since = None if gap.since is None else gap.since.isoformat()
         self.hub.tell(Notice("gap", tuple(symbols), {"reason": gap.reason, "since": since}))
+
+    def caught_up(self) -> None:
+        """Let what was said be sent."""
+        self.when_caught_up()
 
 
 _HOPELESS = frozenset({"NOT_FOUND", "INVALID_PARAMETER", "NOT_SUPPORTED"})

@@ -74,6 +74,11 @@ class Door:
         return len(self._wanted)
 
     @property
+    def waiting(self) -> bool:
+        """True while something that it pushed waits to be taken."""
+        return self._inlet.waiting
+
+    @property
     def idle(self) -> bool:
         """True if it pushes nothing, is to push nothing, and nothing is under way."""
         working = self._work is not None and not self._work.done()

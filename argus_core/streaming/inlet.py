@@ -31,6 +31,11 @@ class Inlet:
         self._awake = False
         self.closed = False
 
+    @property
+    def waiting(self) -> bool:
+        """True while something waits that the loop has been woken for."""
+        return self._awake
+
     def push(self, item: Any) -> None:
         """Accept an item; returns at once and never raises."""
         if self.closed:

@@ -59,6 +59,10 @@ class Taker(Protocol):
         """Told that something may be missing."""
         ...
 
+    def caught_up(self) -> None:
+        """Told that everything that was pushed until now has been brought."""
+        ...
+
 
 class Bearer(Protocol):
     """Who knows the lines, and by which leg each is brought."""
@@ -111,6 +115,11 @@ class Pushing:
     def load(self) -> dict[str, int]:
         """How many symbols each node is to push."""
         return {door.node.name: door.load for door in self._doors.values()}
+
+    @property
+    def waiting(self) -> bool:
+        """True while something that was pushed waits to be taken."""
+        return any(door.waiting for door in self._doors.values())
 
     @property
     def nodes(self) -> Mapping[Node, Door]:
@@ -169,6 +178,8 @@ class Pushing:
             except Exception:
                 line.suspect = line.suspect or now  # so that it is asked for soon
                 log.exception("what %s pushed of %s was not taken", door.node.name, symbol)
+        if not self.waiting:
+            self._taker.caught_up()
 
     def _one(
         self, door: Door, line: Line, item: Depth | RelayedPush, now: float, at: datetime

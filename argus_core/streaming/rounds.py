@@ -1,7 +1,8 @@
-"""When what waits is sent: soon, not once for each update, and never all at one turn.
+"""When what waits is sent: at once, but to nobody too often, and never all at one turn.
 
-Whatever is said within one round goes out in one frame a listener. Under a load that a round
-cannot carry the rounds get longer by themselves, and the frames fuller.
+A lane that was silent is emptied as soon as the loop turns; after that not before a pause is over,
+and whatever is said meanwhile goes out in one frame. Nobody waits for the pause of another. Under a
+load that a turn cannot carry the pauses get longer by themselves, and the frames fuller.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ from argus_core.streaming.lanes import Lane, Taken
 
 log = logging.getLogger(__name__)
 
-ROUND = 0.01
-"""Seconds from one round to the next."""
-TURN = 200
-"""Lanes that are emptied before the loop turns to others."""
+PAUSE = 0.01
+"""Seconds from one frame of a lane to its next, however short its own pace is."""
+TURN = 500
+"""Lanes that are emptied before the loop turns to others: some eight milliseconds of work."""
 
 
 class Rounds:
-    """Empties lanes, round by round, each no more often than its pace allows.
+    """Empties lanes, each no more often than its pace allows.
 
     ``take`` is told each lane; ``send`` is called at the end of each turn, for what was taken.
     """
@@ -35,26 +36,27 @@ class Rounds:
         self._send = send
         self._marked: deque[Lane] = deque()
         self._planned: asyncio.Handle | None = None
-        self._last = 0.0
         self._pauses: dict[Lane, asyncio.TimerHandle] = {}
         self._closed = False
-        self._left = 0
-        """Lanes of the present round whose turn is still to come."""
-        self._due = False
-        """True if a round begins as soon as the loop turns."""
 
     @property
     def busy(self) -> bool:
-        """True while something is to be sent at once, be it to those only who were not sent it."""
-        return self._left > 0 or self._due
+        """True while there is somebody who may be sent something at once."""
+        return self._planned is not None
 
     def mark(self, lane: Lane) -> None:
-        """Let a lane be emptied in the next round."""
+        """Let a lane be emptied as soon as its pace allows."""
         if self._closed:
             return
         self._marked.append(lane)
         if self._planned is None:
-            self._plan()
+            self._planned = self._loop.call_soon(self._turn)
+
+    def begin(self) -> None:
+        """Begin at once with what waits for the loop to turn: nothing more comes before that."""
+        if self._planned is not None:
+            self._planned.cancel()
+            self._turn()
 
     def forget(self, lane: Lane) -> None:
         """Do not wait for a lane any more."""
@@ -64,7 +66,6 @@ class Rounds:
     def close(self) -> None:
         """Send nothing any more."""
         self._closed = True
-        self._left, self._due = 0, False
         self._marked.clear()
         for handle in (self._planned, *self._pauses.values()):
             if handle is not None:
@@ -72,27 +73,15 @@ class Rounds:
         self._planned = None
         self._pauses.clear()
 
-    def _plan(self) -> None:
-        """Let the next round begin: a while after the last one has begun, or at once if it is."""
-        wait = self._last + ROUND - self._loop.time()
-        self._due = wait <= 0
-        later, soon = self._loop.call_later, self._loop.call_soon
-        self._planned = soon(self._begin) if self._due else later(wait, self._begin)
-
-    def _begin(self) -> None:
-        self._due = False
-        self._last = self._loop.time()
-        self._turn(len(self._marked))
-
-    def _turn(self, left: int) -> None:
-        """Empty some of the lanes of this round; the others come when the loop has turned."""
+    def _turn(self) -> None:
+        """Empty some of the lanes; the others come when the loop has turned."""
         now, marked, take = self._loop.time(), self._marked, self._take
-        for _ in range(min(left, TURN)):
+        for _ in range(min(len(marked), TURN)):
             if not marked:  # closed by whoever was told just now
                 break
             lane = marked.popleft()
             # Not marked: emptied, or closed, before its turn has come.
-            if not lane.marked or (lane.interval and self._early(lane, now)):
+            if not lane.marked or self._early(lane, now):
                 continue
             try:
                 take(lane)
@@ -100,20 +89,12 @@ class Rounds:
                 # One that cannot be told must not keep the others from it.
                 log.exception("a listener could not be sent what waits")
         self._send()
-        self._left = 0 if self._closed else max(0, left - TURN)
-        if self._closed:
-            self._planned = None
-        elif self._left:
-            self._planned = self._loop.call_soon(self._turn, self._left)
-        elif self._marked:
-            self._plan()
-        else:
-            self._planned = None
+        self._planned = self._loop.call_soon(self._turn) if marked else None
 
     def _early(self, lane: Lane, now: float) -> bool:
         """True if a lane has to wait until its pace allows; else its next pause begins."""
         if now >= lane.next_at:
-            lane.next_at = now + lane.interval
+            lane.next_at = now + max(lane.interval, PAUSE)
             return False
         # Emptied meanwhile and marked anew, it has its timer already.
         if lane not in self._pauses:

@@ -81,11 +81,14 @@ class Audience:
             self._rounds = Rounds(
                 asyncio.get_running_loop(), self._outgoing.take, self._outgoing.send
             )
+            self.streaming.when_caught_up = self._rounds.begin
         return self._rounds
 
     def busy(self) -> bool:
-        """True while updates are to be sent at once, be it to those only who do not have them."""
-        return self._rounds is not None and self._rounds.busy
+        """True while updates have come, or are to be sent, and everything else had better wait."""
+        if self._rounds is None:
+            return False
+        return self._rounds.busy or self.streaming.supplier.pushing.waiting
 
     @property
     def fanout(self) -> Fanout | None:

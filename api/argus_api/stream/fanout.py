@@ -17,7 +17,7 @@ from argus_core.extend.pushes import fanout_channel
 from argus_core.streaming.feed import FeedLane
 from argus_core.streaming.hub import Hub
 from argus_core.streaming.lanes import Lane
-from argus_core.streaming.rounds import ROUND
+from argus_core.streaming.rounds import PAUSE
 from argus_core.streaming.topics import FEED, Notice
 
 log = logging.getLogger("argus.stream")
@@ -136,7 +136,7 @@ class Fanout:
             except Exception as error:  # else followers would wait for beats that never come
                 log.exception("live updates could not be published")
                 self._failed(f"it failed: {type(error).__name__}")
-            await asyncio.sleep(ROUND)
+            await asyncio.sleep(PAUSE)
         self._let_go()
 
     def _updates(self) -> list[bytes]:

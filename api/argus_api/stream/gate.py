@@ -11,7 +11,7 @@ PATIENCE = 3
 """Turns with updates to be sent after which somebody is let through all the same."""
 READING = 0.001
 """Seconds of one turn in which slices of bytes are read; the last one may begin just before."""
-EARNS = 0.002
+EARNS = 0.004
 """Seconds of a turn for each of which one is let through after it: more than one costs, as a rule,
 so that long turns, which others made long, do not keep them waiting, and do not get longer."""
 MOST = 16

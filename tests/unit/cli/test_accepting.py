@@ -89,7 +89,7 @@ def test_after_a_pause_those_who_come_anew_wait_for_few_turns(run, listener):
             turns = 0
             while welcomed(clients) < len(clients):
                 await asyncio.sleep(0)
-                time.sleep(0.005)  # noqa: ASYNC251 - the work of the others, in each turn
+                time.sleep(0.01)  # noqa: ASYNC251 - the work of the others, in each turn
                 turns += 1
             acceptor.close()
             return turns

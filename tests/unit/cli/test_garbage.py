@@ -1,6 +1,8 @@
-"""What lives when a server begins is left out of every later collection."""
+"""What lives when a server begins is left out of every later collection; what is new is not."""
 
 import gc
+
+import pytest
 
 from argus_cli import garbage
 
@@ -18,3 +20,51 @@ def test_what_lives_now_is_never_looked_through_again_and_garbage_still_goes():
     finally:
         gc.unfreeze()
         gc.set_threshold(*before)
+
+
+class Circle:
+    """Something that only the collector finds."""
+
+    gone = 0
+
+    def __init__(self):
+        self.itself = self
+
+    def __del__(self):
+        Circle.gone += 1
+
+
+@pytest.fixture
+def by_hand():
+    """The collector looks only when it is told to."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+@pytest.mark.usefixtures("by_hand")
+def test_what_is_new_is_looked_through_if_it_is_much():
+    before = Circle.gone
+    Circle()
+    garbage.tidy()
+    assert Circle.gone == before
+    kept = [[] for _ in range(2 * garbage.NEW)]
+    garbage.tidy()
+    assert Circle.gone == before + 1
+    assert gc.get_count()[0] < garbage.NEW
+    assert len(kept) == 2 * garbage.NEW
+
+
+@pytest.mark.usefixtures("by_hand")
+def test_what_was_new_for_a_while_is_looked_through_too():
+    before, circle = Circle.gone, Circle()
+    for turn in range(garbage.OFTEN + 1):
+        kept = [[] for _ in range(2 * garbage.NEW)]
+        garbage.tidy()
+        if turn == 0:  # it has outlived a look, and is let go only then
+            del circle
+        del kept
+    assert Circle.gone == before + 1

@@ -4,6 +4,7 @@ import pytest
 import uvicorn
 
 from argus_api.lifecycle import Lifecycle
+from argus_cli import garbage
 from argus_cli.gentle import UNTAKEN, GentleServer
 
 
@@ -80,3 +81,14 @@ async def test_uvicorn_s_own_ticks_go_on(server):
     server.should_exit = True
     assert await server.on_tick(11) is True
     assert len(server._untaken) == 1
+
+
+async def test_garbage_is_looked_for_in_quiet_moments(monkeypatch):
+    looks, life = [], Lifecycle()
+    monkeypatch.setattr(garbage, "tidy", lambda: looks.append(1))
+    server = GentleServer(uvicorn.Config(None), life, lambda: None)
+    await server.on_tick(1)
+    assert len(looks) == 1
+    life.busy = lambda: True
+    await server.on_tick(2)
+    assert len(looks) == 1

@@ -52,6 +52,17 @@ class TestAddress:
             with pytest.raises(ConnectionRefusedError):
                 socket.create_connection(("127.0.0.1", port), timeout=5)
 
+    @pytest.mark.skipif(sys.platform != "linux", reason="systems round it each in their own way")
+    def test_the_system_keeps_little_of_whoever_sends_more_than_is_read(self):
+        with listening.bound("127.0.0.1", 0) as listener:
+            listener.listen()
+            with (
+                socket.create_connection(listener.getsockname(), timeout=5),
+                listener.accept()[0] as peer,
+            ):
+                kept = peer.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+        assert kept == 2 * listening.UNREAD  # the system counts its own needs in
+
     @pytest.mark.parametrize(
         ("host", "url"),
         [

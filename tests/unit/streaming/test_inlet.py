@@ -53,6 +53,14 @@ async def test_the_loop_is_woken_once_for_all_that_waits(basket):
     assert basket.batches == [100]
 
 
+async def test_it_is_known_that_something_waits(basket):
+    assert not basket.inlet.waiting
+    basket.inlet.push(1)
+    assert basket.inlet.waiting
+    await basket.until(1)
+    assert not basket.inlet.waiting
+
+
 async def test_the_loop_turns_to_others_in_between(basket, monkeypatch):
     monkeypatch.setattr(inlet_module, "TURN", 10)
     for number in range(35):

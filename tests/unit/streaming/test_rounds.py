@@ -7,7 +7,7 @@ import pytest
 
 from argus_core.streaming import rounds as rounds_module
 from argus_core.streaming.lanes import Lane
-from argus_core.streaming.rounds import ROUND, TURN, Rounds
+from argus_core.streaming.rounds import PAUSE, TURN, Rounds
 
 
 class Loop:
@@ -105,15 +105,57 @@ def test_the_first_thing_said_goes_out_at_once(hall, loop):
     assert one.sent == [(100.0, 1)]
 
 
-def test_what_is_said_within_a_round_goes_out_together(hall, loop):
+def test_what_is_said_within_a_pause_goes_out_together(hall, loop):
     one = hall.listener()
     one.say(1)
     loop.run()
     for what in range(2, 9):
         one.say(what)
-    loop.run(ROUND)
+    loop.run(PAUSE)
     assert [what for _, what in one.sent] == [1, 8]
-    assert one.sent[1][0] == pytest.approx(100.0 + ROUND)
+    assert one.sent[1][0] == pytest.approx(100.0 + PAUSE)
+
+
+def test_nobody_waits_for_the_pause_of_another(hall, loop):
+    early, late = hall.listener(), hall.listener()
+    early.say(1)
+    loop.run(PAUSE / 2)
+    early.say(2)
+    late.say(1)
+    loop.run()
+    assert late.sent == [(pytest.approx(100.0 + PAUSE / 2), 1)]
+    assert [what for _, what in early.sent] == [1]
+    loop.run(PAUSE)
+    assert early.sent[1] == (pytest.approx(100.0 + PAUSE), 2)
+
+
+def test_it_begins_at_once_where_nothing_more_is_to_come(hall, loop):
+    one = hall.listener()
+    hall.rounds.begin()
+    one.say(1)
+    assert hall.rounds.busy
+    hall.rounds.begin()
+    assert one.sent == [(100.0, 1)]
+    assert not hall.rounds.busy
+    assert not loop.waiting
+    one.say(2)
+    hall.rounds.begin()  # its pause is kept all the same
+    assert len(one.sent) == 1
+    assert not hall.rounds.busy
+    loop.run(PAUSE)
+    assert [what for _, what in one.sent] == [1, 2]
+
+
+def test_it_is_busy_until_the_last_one_has_had_a_turn(hall, loop):
+    everybody = [hall.listener() for _ in range(TURN + 1)]
+    for one in everybody:
+        one.say(1)
+    hall.rounds.begin()
+    assert hall.rounds.busy
+    assert not everybody[-1].sent
+    loop.run()
+    assert everybody[-1].sent
+    assert not hall.rounds.busy
 
 
 def test_many_are_served_in_turns_and_the_loop_turns_to_others_in_between(hall, loop):
@@ -147,7 +189,7 @@ def test_one_who_cannot_be_sent_anything_does_not_keep_it_from_the_others(hall, 
     for what in range(3):
         broken.say(what)
         good.say(what)
-        loop.run(ROUND)
+        loop.run(PAUSE)
     assert [what for _, what in good.sent] == [0, 1, 2]
 
 
@@ -156,7 +198,7 @@ def test_one_who_is_forgotten_leaves_no_timer(hall, loop):
     one.say(1)
     loop.run()
     one.say(2)
-    loop.run(ROUND)
+    loop.run(PAUSE)
     assert loop.waiting
     hall.rounds.forget(one.lane)
     assert not loop.waiting
@@ -168,10 +210,10 @@ def test_one_who_is_answered_again_and_again_between_two_batches_has_one_timer(h
     loop.run()
     for what in range(1, 50):
         one.say(what)
-        loop.run(ROUND)
+        loop.run(PAUSE)
         one.lane.taken()  # as every answer takes along what waits
     one.say(50)
-    loop.run(ROUND)
+    loop.run(PAUSE)
     assert len(loop.waiting) == 1
     hall.rounds.forget(one.lane)
     assert not loop.waiting
@@ -216,7 +258,7 @@ def test_whoever_ends_it_all_amid_a_round_does_no_harm(hall, loop):
 
 
 async def test_it_runs_on_a_real_loop(monkeypatch):
-    monkeypatch.setattr(rounds_module, "ROUND", 0.001)
+    monkeypatch.setattr(rounds_module, "PAUSE", 0.001)
     sent = asyncio.Event()
     rounds = Rounds(asyncio.get_running_loop(), lambda _lane: sent.set(), lambda: None)
     one = Listener(rounds)

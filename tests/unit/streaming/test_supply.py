@@ -874,3 +874,38 @@ async def test_a_route_without_sources_is_no_error(studio):
     house.routes = Fixed(())
     ear = await house.listen(A)
     assert ear.states == [("stale", None)]
+
+
+class TestCaughtUp:
+    """Whoever sends what is said may do so once nothing more is on its way."""
+
+    async def test_it_is_told_after_all_that_was_pushed_and_not_before(self, studio, clock, one):
+        house = studio(*alone(one))
+        ear, heard = await house.listen(A, B), []
+        house.streaming.when_caught_up = lambda: heard.append(tuple(ear.prices))
+        assert not house.supplier.pushing.waiting
+        one.push(A, 10.0)
+        one.push(B, 11.0)
+        assert house.supplier.pushing.waiting
+        await turned()
+        assert heard == [(10.0, 11.0)]
+        assert not house.supplier.pushing.waiting
+
+    async def test_it_waits_for_what_another_source_has_pushed(self, studio, clock, one, two):
+        house = studio(*alone(one), *alone(two))
+        one.accepts, two.accepts = {A}, {B}
+        ear, heard = await house.listen(A, B), []
+        house.streaming.when_caught_up = lambda: heard.append(tuple(ear.prices))
+        one.push(A, 10.0)
+        two.push(B, 11.0)
+        await turned()
+        assert heard == [(10.0, 11.0)]
+
+    async def test_what_cannot_be_taken_keeps_nobody_from_it(self, studio, clock, one):
+        house = studio(*alone(one))
+        ear, heard = await house.listen(A, B), []
+        house.streaming.when_caught_up = lambda: heard.append(tuple(ear.prices))
+        one.pushing[A](object())
+        one.push(B, 11.0)
+        await turned()
+        assert heard == [(11.0,)]
