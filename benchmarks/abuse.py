@@ -8,9 +8,9 @@ offenders beside them, and have offenders among them, one percent of their numbe
 clients that never read, that read a byte a second, that vanish, that never finish their handshake,
 that flood with pings, messages, changes of mind, fragments, nonsense, that send a megabyte, no
 UTF-8, or no proper frames, and come again a second later. The offenders run in a process of their
-own on the good clients' core. Beside them means that they do the same to another server on that
-core: what that does to the figures is what the machine owes to the offenders, and the rest what
-the server does.
+own on the good clients' core, whenever these do not need it. Beside them means that they do the
+same to another server on that core: what that does to the figures is what the machine owes to the
+offenders, and the rest what the server does.
 
 Offenders have addresses of their own, as a proxy tells them, so that the server can keep them out;
 with ``--unknown`` nothing tells them from the good clients.
@@ -50,6 +50,8 @@ MOVED, ROOM = 1.2, 1.0
 ALLOWED = 3 * 1024 * 1024
 """Bytes that one offender may cost: what waits for it, and the buffers around that."""
 SLACK = 32 * 1024 * 1024
+SIMILAR = 0.8
+"""The least of the offences of a round beside or among, as a part of the most of them."""
 LIMITS = "write_deadline = 3\nmax_messages = 600\n"
 """The write deadline is shorter than the default, so that the run is."""
 QUICK_LIMITS = "write_deadline = 3\nmax_messages = 30\n"
@@ -61,6 +63,8 @@ class Outcome:
 
     connections: int
     offenders: int
+    each: int
+    """Offenders of a kind."""
     calm: list[float] = field(default_factory=list[float])
     """The p99 in milliseconds, round by round: alone."""
     beside: list[float] = field(default_factory=list[float])
@@ -92,6 +96,8 @@ class Outcome:
         calm, rough = statistics.median(self.calm), statistics.median(self.rough)
         if fast and rough > max(calm * MOVED, calm + ROOM):
             found.append(f"p99 moved from {calm:.1f} to {rough:.1f} ms")
+        if self.beside and min(self.offences) < SIMILAR * max(self.offences):
+            found.append(f"offenders beside and among did not do the same: {self.offences}")
         if self.lost or self.holes or self.complaints:
             found.append(f"lost {self.lost}, holes {self.holes}, log {self.complaints[:2]}")
         if self.peak - self.before > self.offenders * ALLOWED + SLACK:
@@ -99,7 +105,12 @@ class Outcome:
         found += [f"left behind: {count} {what}" for what, count in self.left.items() if count > 0]
         for offence, documented in OFFENCES.items():
             allowed = documented if offence in HARMLESS else documented | {KEPT_OUT}
-            strange = set(self.endings.get(offence.__name__, {})) - allowed
+            ended = self.endings.get(offence.__name__, Counter())
+            if sum(ended.values()) < self.each * len(self.rough) and (fast or offence not in SLOW):
+                found.append(
+                    f"{offence.__name__} was hardly committed: {sum(ended.values())} times"
+                )
+            strange = set(ended) - allowed
             if strange:
                 found.append(f"{offence.__name__} ended as {', '.join(sorted(strange))}")
         return found
@@ -142,7 +153,7 @@ class Terms:
 
 async def measured(house: House, other: House | None, terms: Terms) -> Outcome:
     """Rounds by turns: alone, with offenders at the other server, if there is one, and here."""
-    outcome = Outcome(terms.connections, terms.each * len(OFFENCES))
+    outcome = Outcome(terms.connections, terms.each * len(OFFENCES), terms.each)
     crowd = Population(house.port)
     choice = drawn(3, MARKET[:SYMBOLS], EACH)
     await crowd.join(terms.connections, choice, witnesses=terms.connections // 10)

@@ -86,7 +86,7 @@ class Readings:
 
     def take(self, house: House) -> None:
         """Read the server now."""
-        tasks = house.source.tell(collect=True)["tasks"]
+        tasks = house.source.tell()["tasks"]
         self.times.append(time.monotonic())
         read = {"memory": house.rss(), "descriptors": house.descriptors(), "tasks": tasks}
         for what, value in read.items():

@@ -32,7 +32,7 @@ _GONE = frozenset({errno.ECONNABORTED, errno.EPROTO, errno.ECONNRESET})
 class Acceptor:
     """Takes the connections of one listening socket, each with a protocol that ``make`` makes.
 
-    ``busy`` says whether there is something to be sent at once to those who are here.
+    ``busy`` says whether something has come, or is to be sent at once, for those who are here.
     Needs a loop with ``add_reader``, which on Windows is none that can serve. The socket is its
     owner's, who closes it after :meth:`close`.
     """

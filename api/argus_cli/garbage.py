@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import gc
 
-YOUNG, MIDDLE, OLD = 1_000, 10, 5_000
-"""New objects until the youngest generation is looked through, and how often each generation is
-until the next one is; :func:`tidy` comes before that, unless very much is made."""
-NEW, OFTEN = 100, 8
-"""New objects for which it is worth while to look, and after how many looks the next generation's
-turn has come."""
+YOUNG, MIDDLE, OLD = 1_000, 8, 5_000
+"""New objects until the collector looks through the youngest generation by itself, and how often it
+does so with each generation until the next one is; :func:`tidy` comes before that as a rule."""
+NEW, OFTEN, SELDOM = 100, 8, 1_000
+"""New objects for which it is worth while to look, and after how many looks at each generation the
+next one's turn has come. For the oldest that is a quarter of an hour at least."""
 
 
 def spare() -> None:
@@ -25,11 +25,12 @@ def spare() -> None:
 
 
 def tidy() -> None:
-    """Look through what is new, if it is much, and now and then through what was new for a while.
+    """Look through what is new, if it is much; now and then through what is older as well.
 
     To be called in quiet moments: the collector takes its own when most is made, which is when
-    there is most to do.
+    there is most to do. Whoever calls it must let it come to the oldest generation too: between two
+    of these looks too little is made for the collector to begin one by itself.
     """
-    young, looked, _ = gc.get_count()
+    young, middle, old = gc.get_count()
     if young > NEW:
-        gc.collect(1 if looked >= OFTEN else 0)
+        gc.collect(2 if old >= SELDOM else 1 if middle >= OFTEN else 0)

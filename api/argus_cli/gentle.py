@@ -24,6 +24,8 @@ _TICKS = 10
 """uvicorn's ticks from one look at its connections to the next: a second."""
 UNTAKEN = 15.0
 """Seconds without a byte after which a connection that is to close is cut off."""
+_UNTIDY = 5
+"""uvicorn's ticks in a row that may be too busy to look for garbage."""
 _TURNS = 5
 """Turns of the loop that an accepted connection may take until its protocol knows of it."""
 
@@ -54,16 +56,23 @@ class GentleServer(uvicorn.Server):
         self._untaken: dict[Any, tuple[int, float]] = {}
         """Connections that are to close: the bytes that still wait there, and since when so."""
         self._unasked = Unasked()
+        self._untidy = 0
 
     async def on_tick(self, counter: int) -> bool:
         """True if it is to end; looks after those who keep it waiting, about once a second."""
-        if not self._lifecycle.busy():
-            garbage.tidy()
+        self._tidy()
         if counter % _TICKS == 0:
             now = asyncio.get_running_loop().time()
             self._unasked.look(list(self.server_state.connections), now)
             self._cut_off(now)
         return await super().on_tick(counter)
+
+    def _tidy(self) -> None:
+        """Look for garbage, while nothing is to be sent if there is such a moment."""
+        self._untidy += 1
+        if self._untidy >= _UNTIDY or not self._lifecycle.busy():
+            self._untidy = 0
+            garbage.tidy()
 
     def _cut_off(self, now: float) -> None:
         """Cut off who takes nothing more; a transport that closes would wait for him for ever."""

@@ -308,7 +308,8 @@ class Streaming:
         self.hub.tell(Notice("gap", tuple(symbols), {"reason": gap.reason, "since": since}))
 
     def caught_up(self) -> None:
-        """Let what was said be sent."""
+        """Let what was said be sent, and what waits for its status before that."""
+        self._behind.flush()
         self.when_caught_up()
 
 

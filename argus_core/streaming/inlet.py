@@ -34,7 +34,7 @@ class Inlet:
     @property
     def waiting(self) -> bool:
         """True while something waits that the loop has been woken for."""
-        return self._awake
+        return self._awake and not self.closed
 
     def push(self, item: Any) -> None:
         """Accept an item; returns at once and never raises."""

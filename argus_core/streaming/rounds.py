@@ -17,7 +17,7 @@ from argus_core.streaming.lanes import Lane, Taken
 log = logging.getLogger(__name__)
 
 PAUSE = 0.01
-"""Seconds from one frame of a lane to its next, however short its own pace is."""
+"""Seconds from one emptying of a lane to the next, however short its own pace is."""
 TURN = 500
 """Lanes that are emptied before the loop turns to others: some eight milliseconds of work."""
 
@@ -36,6 +36,8 @@ class Rounds:
         self._send = send
         self._marked: deque[Lane] = deque()
         self._planned: asyncio.Handle | None = None
+        self._going_on = False
+        """True if the planned turn goes on with what an earlier one has left over."""
         self._pauses: dict[Lane, asyncio.TimerHandle] = {}
         self._closed = False
 
@@ -53,8 +55,11 @@ class Rounds:
             self._planned = self._loop.call_soon(self._turn)
 
     def begin(self) -> None:
-        """Begin at once with what waits for the loop to turn: nothing more comes before that."""
-        if self._planned is not None:
+        """Begin at once with what waits for the loop to turn: nothing more comes before that.
+
+        What is too much for one turn still goes on turn by turn.
+        """
+        if self._planned is not None and not self._going_on:
             self._planned.cancel()
             self._turn()
 
@@ -89,6 +94,7 @@ class Rounds:
                 # One that cannot be told must not keep the others from it.
                 log.exception("a listener could not be sent what waits")
         self._send()
+        self._going_on = bool(marked)
         self._planned = self._loop.call_soon(self._turn) if marked else None
 
     def _early(self, lane: Lane, now: float) -> bool:
@@ -103,5 +109,8 @@ class Rounds:
 
     def _resume(self, lane: Lane) -> None:
         self._pauses.pop(lane, None)
+        # Its time has come, even if the loop's clock, which some count in milliseconds, is a hair
+        # behind: to wait for that hair would be to wait in a circle.
+        lane.next_at = 0.0
         if lane.marked:
             self.mark(lane)

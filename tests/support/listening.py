@@ -31,7 +31,7 @@ CHANNELS = {None: "plain", V2: "modern", PACKED: "packed"}
 PATIENCE = 10.0
 """Seconds for what takes milliseconds."""
 QUIET = 0.15
-"""Seconds in which something would have come if it came: fifteen rounds."""
+"""Seconds in which something would have come if it came: fifteen pauses."""
 
 PLUGIN = """
     from dataclasses import replace

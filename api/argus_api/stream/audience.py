@@ -76,7 +76,7 @@ class Audience:
 
     @property
     def rounds(self) -> Rounds:
-        """The rounds in which everybody is told things."""
+        """What sees to it that everybody is told things, each at his pace."""
         if self._rounds is None:
             self._rounds = Rounds(
                 asyncio.get_running_loop(), self._outgoing.take, self._outgoing.send

@@ -69,7 +69,7 @@ class Connection:
         """Updates that a newer one replaced before they could be sent."""
         self.lost = 0
         self.ready = rounds.mark
-        """Has a lane emptied in the next round."""
+        """Has a lane emptied as soon as its pace allows."""
         self._rounds = rounds
         self._table = table
         self._lanes: dict[float, Lane] = {}
@@ -96,6 +96,7 @@ class Connection:
             if lane not in kept:
                 self._rounds.forget(lane)
                 self._held.pop(lane, None)
+                lane.taken()  # nothing: but it may be marked still, and has no turn any more
                 del self._lanes[interval]
 
     @property
@@ -213,5 +214,6 @@ class Connection:
         for lane in self._lanes.values():
             self._rounds.forget(lane)
             lane.taken()
+        self._lanes.clear()  # each knows its listener
         self._held.clear()
         self._urgent.clear()

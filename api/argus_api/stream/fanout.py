@@ -104,7 +104,7 @@ class Fanout:
     # -- a listener of the hub: see lanes.Listener ------------------------------------------------
 
     def ready(self, lane: Lane) -> None:  # noqa: ARG002 - there is one
-        """Have what waits published in the next round."""
+        """Have what waits published soon."""
         self._waiting.set()
 
     def notice(self, notice: Notice) -> None:
@@ -118,7 +118,7 @@ class Fanout:
     # -- publishing -------------------------------------------------------------------------------
 
     async def _run(self) -> None:
-        """Publish, round by round, as long as somebody follows."""
+        """Publish again and again, as long as somebody follows."""
         now = asyncio.get_running_loop().time
         due = now()
         while self._followers:

@@ -26,7 +26,7 @@ class Gate:
     The loop gives every task and every socket its turn, and an answer may take a millisecond:
     without a gate a hundred clients that speak at once would keep the updates of all others for a
     tenth of a second. After a long turn, as requests beside it may make it, more are let through.
-    ``busy`` says whether updates are being sent just now; these go first.
+    ``busy`` says whether updates have come or are being sent just now; these go first.
     """
 
     def __init__(

@@ -48,9 +48,23 @@ class Outlet:
         if self.open:
             self._close(code, reason)
 
+    def gone(self) -> None:
+        """Let go of everything: the connection is lost.
+
+        Else each would hold the other, and wait for the collector to look at what is old.
+        """
+        self.open = False
+        self.drained = self.farewell = None
+        self.lets_read = _always
+        self._close = _nothing
+
 
 def _always() -> bool:
     return True
+
+
+def _nothing(_code: int, _reason: str) -> None:
+    pass
 
 
 @lru_cache(maxsize=1 << 13)

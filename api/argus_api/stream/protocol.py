@@ -158,9 +158,8 @@ class StreamProtocol(WebSocketsSansIOProtocol):
         """Forget what is not needed any more."""
         self._read_later(None)
         self._unread.clear()
-        self.outlet.drained = self.outlet.farewell = None
         super().connection_lost(exc)
-        self._judge()
+        self.outlet.gone()
 
     # -- how it is read ---------------------------------------------------------------------------
 

@@ -47,6 +47,7 @@ def by_hand():
 
 @pytest.mark.usefixtures("by_hand")
 def test_what_is_new_is_looked_through_if_it_is_much():
+    gc.collect()  # whatever the test's own surroundings have made
     before = Circle.gone
     Circle()
     garbage.tidy()
@@ -68,3 +69,20 @@ def test_what_was_new_for_a_while_is_looked_through_too():
             del circle
         del kept
     assert Circle.gone == before + 1
+
+
+@pytest.mark.usefixtures("by_hand")
+def test_what_is_old_is_looked_through_in_the_end(monkeypatch):
+    monkeypatch.setattr(garbage, "SELDOM", 3)
+    before, circle = Circle.gone, Circle()
+    gc.collect(0)
+    gc.collect(1)
+    del circle  # old by now
+    looks = 0
+    while Circle.gone == before:
+        kept = [[] for _ in range(2 * garbage.NEW)]
+        garbage.tidy()
+        del kept
+        looks += 1
+        assert looks < 100
+    assert looks > garbage.OFTEN

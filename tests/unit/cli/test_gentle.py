@@ -90,5 +90,8 @@ async def test_garbage_is_looked_for_in_quiet_moments(monkeypatch):
     await server.on_tick(1)
     assert len(looks) == 1
     life.busy = lambda: True
-    await server.on_tick(2)
+    for tick in range(2, 6):
+        await server.on_tick(tick)
     assert len(looks) == 1
+    await server.on_tick(6)  # there may be no quiet moment
+    assert len(looks) == 2

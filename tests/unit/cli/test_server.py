@@ -61,7 +61,7 @@ class TestAddress:
                 listener.accept()[0] as peer,
             ):
                 kept = peer.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
-        assert kept == 2 * listening.UNREAD  # the system counts its own needs in
+        assert kept <= 2 * listening.UNREAD  # the system counts its own needs in
 
     @pytest.mark.parametrize(
         ("host", "url"),

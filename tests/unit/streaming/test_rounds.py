@@ -49,6 +49,17 @@ class Loop:
         return [one for one in self.due if not one.cancelled]
 
 
+class Coarse(Loop):
+    """One that counts whole milliseconds, as uvloop does: what is due in less is due at once."""
+
+    def time(self):
+        return round(self.now * 1000) / 1000
+
+    def call_at(self, at, act, *arguments):
+        wait = round((at - self.time()) * 1000)
+        return super().call_at(self.time() + wait / 1000, act, *arguments)
+
+
 class Handle:
     def __init__(self, at, number, act, arguments):
         self.at, self.number, self.act, self.arguments = at, number, act, arguments
@@ -156,6 +167,36 @@ def test_it_is_busy_until_the_last_one_has_had_a_turn(hall, loop):
     loop.run()
     assert everybody[-1].sent
     assert not hall.rounds.busy
+
+
+def test_to_begin_makes_no_turn_longer(hall, loop):
+    everybody = [hall.listener() for _ in range(3 * TURN)]
+    for one in everybody:
+        one.say(1)
+    hall.rounds.begin()
+    hall.rounds.begin()
+    assert sum(bool(one.sent) for one in everybody) == TURN
+    loop.run()
+    assert all(len(one.sent) == 1 for one in everybody)
+
+
+@pytest.mark.parametrize("began", [100.0, 5000.001, 50_000.123, 864_000.007])
+@pytest.mark.parametrize("interval", [0.0, 0.116])
+def test_a_clock_that_counts_milliseconds_makes_nobody_wait_in_a_circle(began, interval):
+    loop = Coarse()
+    loop.now = began
+    hall = Hall(loop)
+    for _ in range(200):
+        loop.now += 0.001
+        one = hall.listener(interval)
+        one.say(1)
+        loop.run()
+        one.say(2)
+        loop.run()
+        before = loop.number
+        loop.run(max(PAUSE, interval) + 0.002)
+        assert [what for _, what in one.sent] == [1, 2]
+        assert loop.number - before <= 1
 
 
 def test_many_are_served_in_turns_and_the_loop_turns_to_others_in_between(hall, loop):

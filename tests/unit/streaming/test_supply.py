@@ -909,3 +909,16 @@ class TestCaughtUp:
         one.push(B, 11.0)
         await turned()
         assert heard == [(11.0,)]
+
+    async def test_what_waits_for_its_status_is_said_before_it(self, studio, clock, one):
+        house = studio(*alone(one))
+        ear, heard = await house.listen(A, B), []
+        behind(one, clock, "agent", A, B)
+        await turned()
+        house.streaming.when_caught_up = lambda: heard.append((len(ear.updates), len(ear.states)))
+        values, states = len(ear.updates), len(ear.states)
+        clock.advance(1)
+        behind(one, clock, "other", A)
+        behind(one, clock, "agent", B)
+        await turned()
+        assert heard == [(values + 2, states + 1)]
