@@ -160,6 +160,7 @@ class StreamProtocol(WebSocketsSansIOProtocol):
         self._unread.clear()
         super().connection_lost(exc)
         self.outlet.gone()
+        self.conn.parser.close()  # it holds what it parses for, which holds it
 
     # -- how it is read ---------------------------------------------------------------------------
 

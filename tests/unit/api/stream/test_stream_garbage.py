@@ -7,6 +7,7 @@ import weakref
 import pytest
 from support.feeding import until
 from support.listening import PACKED, V2, A
+from websockets.server import ServerProtocol
 
 from argus_api.stream.connection import Connection
 from argus_api.stream.protocol import StreamProtocol
@@ -14,9 +15,9 @@ from argus_api.stream.protocol import StreamProtocol
 
 @pytest.fixture
 def born(monkeypatch):
-    """Whether each connection and protocol that was made still lives."""
+    """Whatever was made for each connection, as long as it lives."""
     made = []
-    for kind in (Connection, StreamProtocol):
+    for kind in (Connection, StreamProtocol, ServerProtocol):
 
         def init(self, *arguments, _original=kind.__init__, **named):
             made.append(weakref.ref(self))
@@ -47,7 +48,7 @@ async def test_a_listener_that_has_left_is_gone(house, born, protocol):
             await client.subscribe(A, **({"interval_ms": 500} if protocol else {}))
             house.market.push(A)
             await asyncio.sleep(0.02)
-    assert len(born) == 6
+    assert len(born) == 9
     await until(lambda: not [one for one in born if one() is not None])
 
 
@@ -56,5 +57,5 @@ async def test_one_that_vanishes_is_gone_too(house, born):
     async with house.client() as client:
         await client.subscribe(A)
         client.socket.transport.abort()
-    assert len(born) == 2
+    assert len(born) == 3
     await until(lambda: not [one for one in born if one() is not None])
