@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,17 @@ def pytest_collection_finish() -> None:
     """Spare the collector the objects of thousands of tests, which live to the end."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture
+def uncollected() -> Iterator[None]:
+    """Python's collector looks only when it is told to."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 @pytest.fixture(scope="session")

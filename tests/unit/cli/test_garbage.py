@@ -34,18 +34,7 @@ class Circle:
         Circle.gone += 1
 
 
-@pytest.fixture
-def by_hand():
-    """The collector looks only when it is told to."""
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
-
-
-@pytest.mark.usefixtures("by_hand")
+@pytest.mark.usefixtures("uncollected")
 def test_what_is_new_is_looked_through_if_it_is_much():
     gc.collect()  # whatever the test's own surroundings have made
     before = Circle.gone
@@ -59,7 +48,7 @@ def test_what_is_new_is_looked_through_if_it_is_much():
     assert len(kept) == 2 * garbage.NEW
 
 
-@pytest.mark.usefixtures("by_hand")
+@pytest.mark.usefixtures("uncollected")
 def test_what_was_new_for_a_while_is_looked_through_too():
     before, circle = Circle.gone, Circle()
     for turn in range(garbage.OFTEN + 1):
@@ -71,7 +60,7 @@ def test_what_was_new_for_a_while_is_looked_through_too():
     assert Circle.gone == before + 1
 
 
-@pytest.mark.usefixtures("by_hand")
+@pytest.mark.usefixtures("uncollected")
 def test_what_is_old_is_looked_through_in_the_end(monkeypatch):
     monkeypatch.setattr(garbage, "SELDOM", 3)
     before, circle = Circle.gone, Circle()

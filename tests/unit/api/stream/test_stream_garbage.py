@@ -1,7 +1,6 @@
 """Whoever has left leaves nothing for Python's collector, which looks at what is old but seldom."""
 
 import asyncio
-import gc
 import weakref
 
 import pytest
@@ -25,17 +24,6 @@ def born(monkeypatch):
 
         monkeypatch.setattr(kind, "__init__", init)
     return made
-
-
-@pytest.fixture
-def uncollected():
-    """The collector does not run."""
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 @pytest.mark.usefixtures("uncollected")
