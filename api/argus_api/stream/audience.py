@@ -28,8 +28,8 @@ from argus_core import BadCredentials, Presented
 from argus_core.extend.pushes import PUSH_PROTOCOL
 from argus_core.gateway import Gateway
 from argus_core.streaming.desk import Streaming
-from argus_core.streaming.rounds import Rounds
 from argus_core.streaming.topics import Notice
+from argus_core.streaming.turns import Turns
 
 log = logging.getLogger("argus.stream")
 
@@ -64,7 +64,7 @@ class Audience:
         self.began = time.monotonic()
         self.dialects: Mapping[str, Dialect] = self._dialects()
         self._outgoing = Outgoing()
-        self._rounds: Rounds | None = None
+        self._turns: Turns | None = None
         self._fanout: Fanout | None = None
         self._watching: asyncio.Task[None] | None = None
         self._random = Random()
@@ -75,20 +75,20 @@ class Audience:
         return self.gateway.streaming
 
     @property
-    def rounds(self) -> Rounds:
+    def turns(self) -> Turns:
         """What sees to it that everybody is told things, each at his pace."""
-        if self._rounds is None:
-            self._rounds = Rounds(
+        if self._turns is None:
+            self._turns = Turns(
                 asyncio.get_running_loop(), self._outgoing.take, self._outgoing.send
             )
-            self.streaming.when_caught_up = self._rounds.begin
-        return self._rounds
+            self.streaming.when_caught_up = self._turns.begin
+        return self._turns
 
     def busy(self) -> bool:
         """True while updates have come, or are to be sent, and everything else had better wait."""
-        if self._rounds is None:
+        if self._turns is None:
             return False
-        return self._rounds.busy or self.streaming.supplier.pushing.waiting
+        return self._turns.busy or self.streaming.supplier.pushing.waiting
 
     @property
     def fanout(self) -> Fanout | None:
@@ -170,8 +170,8 @@ class Audience:
                 await self._watching
         if self._fanout is not None:
             await self._fanout.aclose()
-        if self._rounds is not None:
-            self._rounds.close()
+        if self._turns is not None:
+            self._turns.close()
 
     def _dialects(self) -> dict[str, Dialect]:
         inner = self.gateway.config.inner

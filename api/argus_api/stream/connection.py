@@ -12,8 +12,8 @@ from argus_api.stream.wire import Wire
 from argus_core import Principal
 from argus_core.stream_table import StreamTable
 from argus_core.streaming.lanes import Batch, Lane
-from argus_core.streaming.rounds import Rounds
 from argus_core.streaming.topics import Fragment, Key, Notice, View
+from argus_core.streaming.turns import Turns
 
 
 class Dialect(Protocol):
@@ -50,7 +50,7 @@ class Connection:
         self,
         wire: Wire,
         dialect: Dialect,
-        rounds: Rounds,
+        turns: Turns,
         table: StreamTable,
         *,
         client: str,
@@ -68,9 +68,9 @@ class Connection:
         self.skipped = 0
         """Updates that a newer one replaced before they could be sent."""
         self.lost = 0
-        self.ready = rounds.mark
+        self.ready = turns.mark
         """Has a lane emptied as soon as its pace allows."""
-        self._rounds = rounds
+        self._turns = turns
         self._table = table
         self._lanes: dict[float, Lane] = {}
         self._held: dict[Lane, None] = {}
@@ -94,7 +94,7 @@ class Connection:
         kept = frozenset(lanes)
         for interval, lane in list(self._lanes.items()):
             if lane not in kept:
-                self._rounds.forget(lane)
+                self._turns.forget(lane)
                 self._held.pop(lane, None)
                 lane.taken()  # nothing: but it may be marked still, and has no turn any more
                 del self._lanes[interval]
@@ -212,7 +212,7 @@ class Connection:
     def close(self) -> None:
         """Forget what waits."""
         for lane in self._lanes.values():
-            self._rounds.forget(lane)
+            self._turns.forget(lane)
             lane.taken()
         self._lanes.clear()  # each knows its listener
         self._held.clear()

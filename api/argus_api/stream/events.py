@@ -162,7 +162,7 @@ class EventStream(Response):
         connection = Connection(
             wire,
             Events(modern),
-            audience.rounds,
+            audience.turns,
             audience.streaming.table,
             client=self._client,
             since=audience.gateway.clock.now(),

@@ -17,8 +17,8 @@ from argus_core.extend.pushes import fanout_channel
 from argus_core.streaming.feed import FeedLane
 from argus_core.streaming.hub import Hub
 from argus_core.streaming.lanes import Lane
-from argus_core.streaming.rounds import PAUSE
 from argus_core.streaming.topics import FEED, Notice
+from argus_core.streaming.turns import PAUSE
 
 log = logging.getLogger("argus.stream")
 

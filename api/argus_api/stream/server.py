@@ -118,7 +118,7 @@ class Sockets:
         connection = Connection(
             wire,
             audience.dialects[protocol],
-            audience.rounds,
+            audience.turns,
             bounds(table) if relayed else table,
             client=_address(scope),
             since=audience.gateway.clock.now(),

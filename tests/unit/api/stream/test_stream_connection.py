@@ -12,8 +12,8 @@ from argus_api.stream.outgoing import Outgoing
 from argus_api.stream.wire import AsgiWire
 from argus_core import Quote, Symbol
 from argus_core.stream_table import StreamTable
-from argus_core.streaming.rounds import Rounds
 from argus_core.streaming.topics import QUOTES, Carrier, Notice, Update
+from argus_core.streaming.turns import Turns
 
 A = Symbol("600519.SH")
 KEY = QUOTES, A
@@ -46,10 +46,10 @@ class Stage:
         self.now = 100.0
         self.dialect = Modern("argus.v2", "e1", frozenset(), lambda: "now")
         self.outgoing = Outgoing()
-        self.rounds = Rounds(asyncio.get_running_loop(), self.outgoing.take, self.outgoing.send)
+        self.turns = Turns(asyncio.get_running_loop(), self.outgoing.take, self.outgoing.send)
         since = TestClock().now()
         self.connection = Connection(
-            self.wire, self.dialect, self.rounds, StreamTable(**table), client="", since=since
+            self.wire, self.dialect, self.turns, StreamTable(**table), client="", since=since
         )
         self.lane = self.connection.lane(0.0)
         self.number = 0

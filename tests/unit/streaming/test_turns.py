@@ -5,9 +5,9 @@ from itertools import pairwise
 
 import pytest
 
-from argus_core.streaming import rounds as rounds_module
+from argus_core.streaming import turns as turns_module
 from argus_core.streaming.lanes import Lane
-from argus_core.streaming.rounds import PAUSE, TURN, Rounds
+from argus_core.streaming.turns import PAUSE, TURN, Turns
 
 
 class Loop:
@@ -71,13 +71,13 @@ class Handle:
 
 
 class Listener:
-    def __init__(self, rounds, interval=0.0):
+    def __init__(self, turns, interval=0.0):
         self.lane = Lane(self, interval)
-        self.rounds = rounds
+        self.turns = turns
         self.sent = []
 
     def ready(self, lane):
-        self.rounds.mark(lane)
+        self.turns.mark(lane)
 
     def say(self, what):
         self.lane.conflated("key", what)
@@ -86,7 +86,7 @@ class Listener:
 class Hall:
     def __init__(self, loop):
         self.loop = loop
-        self.rounds = Rounds(loop, self.take, lambda: None)
+        self.turns = Turns(loop, self.take, lambda: None)
         self.fails = set()
 
     def take(self, lane):
@@ -97,7 +97,7 @@ class Hall:
             lane.listener.sent.append((self.loop.now, batch.latest["key"]))
 
     def listener(self, interval=0.0):
-        return Listener(self.rounds, interval)
+        return Listener(self.turns, interval)
 
 
 @pytest.fixture
@@ -143,17 +143,17 @@ def test_nobody_waits_for_the_pause_of_another(hall, loop):
 
 def test_it_begins_at_once_where_nothing_more_is_to_come(hall, loop):
     one = hall.listener()
-    hall.rounds.begin()
+    hall.turns.begin()
     one.say(1)
-    assert hall.rounds.busy
-    hall.rounds.begin()
+    assert hall.turns.busy
+    hall.turns.begin()
     assert one.sent == [(100.0, 1)]
-    assert not hall.rounds.busy
+    assert not hall.turns.busy
     assert not loop.waiting
     one.say(2)
-    hall.rounds.begin()  # its pause is kept all the same
+    hall.turns.begin()  # its pause is kept all the same
     assert len(one.sent) == 1
-    assert not hall.rounds.busy
+    assert not hall.turns.busy
     loop.run(PAUSE)
     assert [what for _, what in one.sent] == [1, 2]
 
@@ -162,20 +162,20 @@ def test_it_is_busy_until_the_last_one_has_had_a_turn(hall, loop):
     everybody = [hall.listener() for _ in range(TURN + 1)]
     for one in everybody:
         one.say(1)
-    hall.rounds.begin()
-    assert hall.rounds.busy
+    hall.turns.begin()
+    assert hall.turns.busy
     assert not everybody[-1].sent
     loop.run()
     assert everybody[-1].sent
-    assert not hall.rounds.busy
+    assert not hall.turns.busy
 
 
 def test_to_begin_makes_no_turn_longer(hall, loop):
     everybody = [hall.listener() for _ in range(3 * TURN)]
     for one in everybody:
         one.say(1)
-    hall.rounds.begin()
-    hall.rounds.begin()
+    hall.turns.begin()
+    hall.turns.begin()
     assert sum(bool(one.sent) for one in everybody) == TURN
     loop.run()
     assert all(len(one.sent) == 1 for one in everybody)
@@ -242,7 +242,7 @@ def test_one_who_is_forgotten_leaves_no_timer(hall, loop):
     one.say(2)
     loop.run(PAUSE)
     assert loop.waiting
-    hall.rounds.forget(one.lane)
+    hall.turns.forget(one.lane)
     assert not loop.waiting
 
 
@@ -257,7 +257,7 @@ def test_one_who_is_answered_again_and_again_between_two_batches_has_one_timer(h
     one.say(50)
     loop.run(PAUSE)
     assert len(loop.waiting) == 1
-    hall.rounds.forget(one.lane)
+    hall.turns.forget(one.lane)
     assert not loop.waiting
 
 
@@ -266,7 +266,7 @@ def test_one_who_leaves_before_the_next_round_leaves_no_timer(hall, loop):
     one.say(1)
     loop.run()
     one.say(2)
-    hall.rounds.forget(one.lane)
+    hall.turns.forget(one.lane)
     one.lane.taken()
     loop.run(1.0)
     assert not loop.waiting
@@ -280,7 +280,7 @@ def test_after_the_end_nothing_is_sent_and_no_timer_is_left(hall, loop):
     for one in (quick, slow):
         one.say(2)
     loop.run(0.001)
-    hall.rounds.close()
+    hall.turns.close()
     assert not loop.waiting
     quick.lane.taken()
     quick.say(3)
@@ -291,8 +291,8 @@ def test_after_the_end_nothing_is_sent_and_no_timer_is_left(hall, loop):
 
 def test_whoever_ends_it_all_amid_a_round_does_no_harm(hall, loop):
     ears = [hall.listener() for _ in range(3)]
-    hall.take = lambda _lane: hall.rounds.close()
-    hall.rounds._take = hall.take
+    hall.take = lambda _lane: hall.turns.close()
+    hall.turns._take = hall.take
     for one in ears:
         one.say(1)
     loop.run(1.0)
@@ -300,10 +300,10 @@ def test_whoever_ends_it_all_amid_a_round_does_no_harm(hall, loop):
 
 
 async def test_it_runs_on_a_real_loop(monkeypatch):
-    monkeypatch.setattr(rounds_module, "PAUSE", 0.001)
+    monkeypatch.setattr(turns_module, "PAUSE", 0.001)
     sent = asyncio.Event()
-    rounds = Rounds(asyncio.get_running_loop(), lambda _lane: sent.set(), lambda: None)
-    one = Listener(rounds)
+    turns = Turns(asyncio.get_running_loop(), lambda _lane: sent.set(), lambda: None)
+    one = Listener(turns)
     one.say(1)
     await asyncio.wait_for(sent.wait(), 5)
-    rounds.close()
+    turns.close()

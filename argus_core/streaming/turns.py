@@ -22,7 +22,7 @@ TURN = 500
 """Lanes that are emptied before the loop turns to others: some eight milliseconds of work."""
 
 
-class Rounds:
+class Turns:
     """Empties lanes, each no more often than its pace allows.
 
     ``take`` is told each lane; ``send`` is called at the end of each turn, for what was taken.
