@@ -202,6 +202,8 @@ class Talk:
     def _refuse_excess(self, want: Want) -> None:
         most = self._audience.streaming.table.max_symbols
         heard = self._audience.streaming.hub.heard(self.connection)
+        if len(heard) + len(want.symbols) <= most:  # as almost always
+            return
         symbols = {symbol for _, symbol in heard} | set(want.symbols)
         if len(symbols) > most:
             raise TooLarge(
@@ -231,8 +233,9 @@ class Talk:
         if body.get("symbols") is None and body.get("symbol") is None:
             keys = [key for key in heard if channel in (None, key[0])]
         else:
-            symbols, _ = symbols_of(body, most=self._most)
-            self._spend(len(symbols) * SYMBOL)
+            named, _ = symbols_of(body, most=self._most)
+            self._spend(len(named) * SYMBOL)
+            symbols = frozenset(named)  # thousands may be sought among thousands
             own = channel or (None if isinstance(connection.dialect, Modern) else QUOTES)
             keys = [key for key in heard if key[1] in symbols and own in (None, key[0])]
         stopped = streaming.hub.stop(connection, keys)
