@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import os
 import statistics
@@ -157,6 +158,8 @@ async def measured(house: House, other: House | None, terms: Terms) -> Outcome:
     crowd = Population(house.port)
     choice = drawn(3, MARKET[:SYMBOLS], EACH)
     await crowd.join(terms.connections, choice, witnesses=terms.connections // 10)
+    gc.collect()
+    gc.freeze()  # what the clients are made of is not looked through in the middle of a slice
     house.source.play(PERIOD, SLICES)
     await asyncio.sleep(2 * PERIOD)
     outcome.before = outcome.peak = house.rss()
@@ -285,7 +288,7 @@ def _beside() -> Iterator[House]:
     with _house(LIMITS) as house:
         both = stream_house.cores()
         if both is not None:
-            house.process.cpu_affinity(sorted(both[1]))
+            stream_house.moved(house.process, both[1])
             stream_house.unhurried(house.process)
         yield house
 

@@ -17,7 +17,7 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from ipaddress import IPv4Network
 from pathlib import Path
 from random import Random
@@ -37,6 +37,21 @@ ENDLESS = 75.0
 """Seconds after which an offender gives up that nothing happens to."""
 PAUSE = 1.0
 """Seconds until an offender comes again."""
+
+
+def _changes() -> Iterator[bytes]:
+    """Changes of mind, as they are sent."""
+    random = Random(7)
+    for _ in range(1000):
+        change = {
+            "action": random.choice(("subscribe", "unsubscribe")),
+            "symbols": random.sample(MARKET[:1000], 20),
+            "interval_ms": random.randrange(1, 100_000),
+        }
+        yield Frame(Opcode.TEXT, json.dumps(change).encode()).serialize(mask=True)
+
+
+CHANGES = list(_changes())
 # -- the offences ---------------------------------------------------------------------------------
 
 
@@ -105,14 +120,7 @@ async def floods_messages(line: Line, _random: Random) -> Ending:
 
 async def floods_subscriptions(line: Line, random: Random) -> Ending:
     """Changes its mind without end, each time at another pace."""
-
-    async def change() -> None:
-        action = random.choice(("subscribe", "unsubscribe"))
-        symbols = random.sample(MARKET[:1000], 20)
-        pace = random.randrange(1, 100_000)
-        await line.say(action=action, symbols=symbols, interval_ms=pace)
-
-    return await _flooding(line, change)
+    return await _flooding(line, lambda: line.raw(random.choice(CHANGES)))
 
 
 async def sends_no_utf8(line: Line, _random: Random) -> Ending:
@@ -157,7 +165,7 @@ async def breaks_the_framing(line: Line, _random: Random) -> Ending:
 async def _flooding(line: Line, once: Callable[[], Awaitable[None]]) -> Ending:
     """Send without end, reading what comes, until the server ends it.
 
-    What is always the same is made beforehand: what a flood costs this end is not to be felt.
+    What is sent is made beforehand: what a flood costs this end is not to be felt.
     """
     reading = asyncio.ensure_future(line.ending(ENDLESS))
     try:

@@ -193,6 +193,12 @@ def on_the_clients_core() -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
+def moved(process: psutil.Process, where: set[int]) -> None:
+    """Let a running process, with all of its threads, go on on other cores."""
+    for thread in process.threads():
+        os.sched_setaffinity(thread.id, where)
+
+
 def unhurried(process: psutil.Process) -> None:
     """Let a process run only while nobody else wants its core, as far as the system can do that.
 
