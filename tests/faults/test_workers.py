@@ -139,9 +139,10 @@ class TestADeath:
         source = worker(told=told)
         await source.open()
         try:
+            pid = source.report()["pid"]  # before it has time to die
             slow = asyncio.create_task(asked(source, SLOW))
             dies = asyncio.create_task(asked(source, EXITS))
-            assert await slow == str(source.report()["pid"])
+            assert await slow == str(pid)
             with pytest.raises(SourceUnavailable, match="the worker of h ended with exit code 3"):
                 await dies
             began = time.monotonic()

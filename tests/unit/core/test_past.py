@@ -263,7 +263,7 @@ async def test_the_old_part_alone_is_served_flagged_when_nobody_answers(home, cl
     one.failing = SourceUnavailable("refused")
     clock.advance(100)
     query = bars("2024-03-04", "2024-03-14", A)
-    answer = await made.past.fetch(query, asking(clock, 0.2))
+    answer = await made.past.fetch(query, asking(clock, 1.0))
     assert dates(answer.data[A])[-1] == "2024-03-12"
     origin = answer.provenance[A]
     assert origin.stale
@@ -273,9 +273,9 @@ async def test_the_old_part_alone_is_served_flagged_when_nobody_answers(home, cl
     since = datetime(2024, 3, 13, 9, 15, tzinfo=SHANGHAI)  # when the first day that lacks began
     assert origin.fresh_until == since
     over = (clock.now() - since).total_seconds()
-    assert (await made.past.fetch(query, asking(clock, 0.2, max_staleness=over + 5))).stale
+    assert (await made.past.fetch(query, asking(clock, 1.0, max_staleness=over + 5))).stale
     with pytest.raises(AllSourcesFailed) as caught:
-        await made.past.fetch(query, asking(clock, 0.2, max_staleness=over - 5))
+        await made.past.fetch(query, asking(clock, 1.0, max_staleness=over - 5))
     assert caught.value.attempts
 
 
@@ -330,7 +330,7 @@ async def test_an_old_part_with_a_hole_is_served_up_to_the_hole_only(home, clock
     await made.past.fetch(bars("2024-02-26", "2024-02-28", A), asking(clock))
     await made.past.fetch(bars("2024-03-04", "2024-03-12", A), asking(clock))
     one.failing = SourceUnavailable("refused")
-    answer = await made.past.fetch(bars("2024-02-26", "2024-03-12", A), asking(clock, 0.2))
+    answer = await made.past.fetch(bars("2024-02-26", "2024-03-12", A), asking(clock, 1.0))
     assert (dates(answer.data[A])[0], dates(answer.data[A])[-1]) == ("2024-03-04", "2024-03-12")
 
 
