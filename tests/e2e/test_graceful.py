@@ -12,6 +12,7 @@ import pytest
 from support.distribution import install
 from support.pressing import pressing
 from support.process import PLAINLY, argus, environment
+from support.waiting import block_until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals as POSIX has them")
 
@@ -65,14 +66,6 @@ def start(tmp_path, monkeypatch):
     return started
 
 
-def until(true, seconds=15.0):
-    """Return when ``true()`` is."""
-    ends = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < ends
-        time.sleep(0.02)
-
-
 def test_reloads_and_the_end_fail_no_request(start):
     with start(wait=1.5) as running, httpx.Client(base_url=running.url, **PLAINLY) as client:
         assert running.get("/health/live").json() == {"live": True}
@@ -80,16 +73,16 @@ def test_reloads_and_the_end_fail_no_request(start):
         with pressing(running.url, PATH) as seen:
             start.write(name="second", price=2.0, wait=1.5)
             running.process.send_signal(signal.SIGHUP)
-            until(lambda: running.get(PATH).json()["data"]["600519.SH"]["price"] == 2.0)
+            block_until(lambda: running.get(PATH).json()["data"]["600519.SH"]["price"] == 2.0)
             assert [s["name"] for s in running.get("/api/v1/sources").json()["data"]] == ["second"]
 
             start.path.write_text("[sources.third]\nplugin = 'nobody wrote it'\n")
             running.process.send_signal(signal.SIGHUP)
-            until(lambda: "the old one serves on" in running.log.read_text())
+            block_until(lambda: "the old one serves on" in running.log.read_text())
             assert running.get(PATH).json()["data"]["600519.SH"]["price"] == 2.0
 
             running.process.send_signal(signal.SIGTERM)
-            until(lambda: client.get("/health/ready").status_code == 503)
+            block_until(lambda: client.get("/health/ready").status_code == 503)
             told = client.get("/health/ready")
             assert told.json() == {"ready": False, "reason": "draining"}
             assert client.get("/health").status_code == 200, "it is well, it only leaves"
@@ -106,7 +99,7 @@ def test_what_is_under_way_ends_and_a_second_signal_does_not_wait_for_it(start):
         replies = []
         asking = threading.Thread(target=lambda: replies.append(running.get(PATH)))
         asking.start()
-        until(lambda: running.get("/api/v1/sources").json()["data"][0]["in_flight"] == 1)
+        block_until(lambda: running.get("/api/v1/sources").json()["data"][0]["in_flight"] == 1)
         running.process.send_signal(signal.SIGINT)
         assert running.process.wait(20) == 0
         asking.join()
@@ -123,7 +116,7 @@ def test_what_is_under_way_ends_and_a_second_signal_does_not_wait_for_it(start):
 
         asking = threading.Thread(target=ask)
         asking.start()
-        until(lambda: running.get("/api/v1/sources").json()["data"][0]["in_flight"] == 1)
+        block_until(lambda: running.get("/api/v1/sources").json()["data"][0]["in_flight"] == 1)
         began = time.monotonic()
         running.process.send_signal(signal.SIGTERM)
         time.sleep(0.1)

@@ -14,6 +14,7 @@ import pytest
 from support.distribution import install
 from support.pressing import pressing
 from support.process import PLAINLY, argus, environment
+from support.waiting import block_until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kill -9 and signals")
 
@@ -103,15 +104,8 @@ class House:
         before = self.pids(name)
         os.kill(before[-1], signal.SIGKILL)
         began = time.monotonic()
-        until(lambda: len(self.pids(name)) > len(before))
+        block_until(lambda: len(self.pids(name)) > len(before))
         return time.monotonic() - began
-
-
-def until(true, seconds=90.0):
-    ends = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < ends
-        time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +131,7 @@ def house(site, tmp_path_factory):
     book, config = written(root)
     arguments = ("serve", "--config", str(config), "--workers", "2")
     with argus(root, *arguments, env=site) as running:
-        until(lambda: "Argus answers on" in running.log.read_text())
+        block_until(lambda: "Argus answers on" in running.log.read_text())
         yield House(running, book, config)
 
 
@@ -219,14 +213,14 @@ def test_without_the_agent_edges_serve_what_they_keep_and_it_is_back_in_seconds(
     os.kill(before[-1], signal.SIGKILL)
     for _ in range(4):
         assert house.get(kept).status_code == 200
-    until(lambda: house.get("/health").json()["status"] == "degraded", 0.4)
+    block_until(lambda: house.get("/health").json()["status"] == "degraded", 0.4)
     lost = house.get("/api/v1/sources")
     assert lost.status_code == 503
     assert int(lost.headers["retry-after"]) >= 1
     missing = house.get(other)
     assert missing.status_code in (200, 503)
-    until(lambda: len(house.pids("agent")) > len(before))
-    until(lambda: house.get(other).status_code == 200)
+    block_until(lambda: len(house.pids("agent")) > len(before))
+    block_until(lambda: house.get(other).status_code == 200)
     assert house.logins == 2
 
 
@@ -236,8 +230,8 @@ def test_a_reload_reaches_the_agent_and_edges_whose_rules_changed_begin_anew(hou
     with pressing(house.url, PATH + "600519.SH", clients=2, pause=0.05) as seen:
         house.config.write_text(house.config.read_text().replace("ttl = 60", "ttl = 61"))
         house.running.process.send_signal(signal.SIGHUP)
-        until(lambda: len(house.pids("edge-2")) > len(edges))
-        until(lambda: not psutil.pid_exists(edges[-1]))
+        block_until(lambda: len(house.pids("edge-2")) > len(edges))
+        block_until(lambda: not psutil.pid_exists(edges[-1]))
     assert seen.broken == []
     assert list(seen.statuses) == [200]
     rules = house.get("/api/v1/cache/config").json()
@@ -263,10 +257,10 @@ def test_a_supervisor_that_is_killed_leaves_no_orphan(site, tmp_path):
     arguments = ("serve", "--config", str(config), "--workers", "1")
     with argus(tmp_path, *arguments, env=site) as running:
         made = House(running, book, config)
-        until(lambda: "Argus answers on" in running.log.read_text())
+        block_until(lambda: "Argus answers on" in running.log.read_text())
         pids = [made.pids(name)[-1] for name in ("agent", "edge-1")]
         running.process.kill()
-        until(lambda: not [pid for pid in pids if psutil.pid_exists(pid)])
+        block_until(lambda: not [pid for pid in pids if psutil.pid_exists(pid)])
 
 
 def test_an_agent_that_cannot_start_is_one_clear_error(tmp_path):

@@ -9,7 +9,8 @@ from support.agents import serving as in_a_thread
 from support.clock import TestClock
 from support.faultproxy import FaultProxy
 from support.listening import running
-from support.relaying import PATIENCE, Ear, Market, installed, until
+from support.relaying import PATIENCE, Ear, Market, installed
+from support.waiting import until
 from websockets.asyncio.client import connect
 
 from argus_api import create_app

@@ -7,7 +7,8 @@ import pytest
 from support.clock import TestClock
 from support.listening import running
 from support.redis import redis_server
-from support.relaying import Ear, Market, installed, until
+from support.relaying import Ear, Market, installed
+from support.waiting import until
 
 from argus_api import create_app
 from argus_core import Symbol, Trade

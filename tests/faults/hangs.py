@@ -22,7 +22,8 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from support.hanging import HELD, RELEASED  # noqa: E402
-from support.workers import QUICK, asked, publish, until, worker  # noqa: E402
+from support.waiting import until  # noqa: E402
+from support.workers import QUICK, asked, publish, worker  # noqa: E402
 
 from argus_core import SourceUnavailable  # noqa: E402
 

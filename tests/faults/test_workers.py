@@ -25,7 +25,8 @@ from support.hanging import (
     THROTTLED,
     WORKS,
 )
-from support.workers import QUICK, TOKEN, WHERE, asked, publish, until, worker
+from support.waiting import until
+from support.workers import QUICK, TOKEN, WHERE, asked, publish, worker
 
 from argus_core import (
     Depth,

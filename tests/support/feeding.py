@@ -1,7 +1,6 @@
 """Sources that push what a test says, and a listener who writes down what he hears."""
 
 import asyncio
-import time
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import ClassVar
@@ -203,14 +202,6 @@ class Studio:
         """The mode and the name of the leg that brings a symbol."""
         line = self.supplier.lines[symbol]
         return None if line.leg is None else line.leg.key
-
-
-async def until(true, seconds=10.0):
-    """Return when something has become true; AssertionError if it does not."""
-    ends = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < ends, "it did not come true"
-        await asyncio.sleep(0.001)
 
 
 async def turned(times=3):

@@ -12,6 +12,7 @@ import uvicorn
 from support.asyncapi import Described
 from support.clock import TestClock
 from support.distribution import install
+from support.waiting import until
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Origin, Subprotocol
@@ -102,14 +103,6 @@ def trades(house, *prices):
 def items(*messages):
     """The items of messages in order."""
     return [item for message in messages for item in message["data"]]
-
-
-async def until(true):
-    """Return when that is so."""
-    async with asyncio.timeout(PATIENCE):
-        # What is waited for is another task's doing, which has no event for tests.
-        while not true():  # noqa: ASYNC110
-            await asyncio.sleep(0.002)
 
 
 class Market:

@@ -1,12 +1,12 @@
 """A vendor whose pushes are the test's, and somebody who listens to a gateway."""
 
 import asyncio
-import contextlib
 import itertools
 import sys
 from datetime import timedelta
 
 from support.distribution import install
+from support.waiting import until
 
 from argus_core import Depth, Gap, Level, Quote
 from argus_core.model.codec import as_of
@@ -173,13 +173,3 @@ class Ear:
         batch = lane.taken()
         if batch is not None:
             self.updates += [*(update for _, update in batch.each), *batch.latest.values()]
-
-
-async def until(condition):
-    """Return when it is so."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(PATIENCE):
-            while not condition():  # noqa: ASYNC110 - what is waited for knows no event
-                await asyncio.sleep(0.005)
-            return
-    raise AssertionError("what was waited for did not come")

@@ -1,6 +1,5 @@
 """A vendor whose every bar and factor is known beforehand, and who keeps the books of its calls."""
 
-import asyncio
 from datetime import date, datetime, time, timedelta
 from random import Random
 from types import SimpleNamespace
@@ -183,12 +182,3 @@ def factors(start, end, *symbols):
 def dates(frame: pl.DataFrame):
     """The dates of a frame as ISO text."""
     return [f"{day}" for day in frame["date"]]
-
-
-async def until(condition, turns=2000):
-    """Give others their turn until the condition holds."""
-    for _ in range(turns):
-        if condition():
-            return
-        await asyncio.sleep(0.001)
-    raise AssertionError("it never came true")

@@ -1,8 +1,6 @@
 """Workers around the misbehaving plugin, with limits that tests can wait for."""
 
 import asyncio
-import time
-from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
@@ -67,11 +65,3 @@ async def asked(source: Isolated, symbol: str, seconds: float = 5.0) -> str:
     async with asyncio.timeout(seconds):
         (quote,) = await source.quotes(QuotesQuery(symbols=(Symbol(symbol),)))
     return quote.name
-
-
-async def until(true: Callable[[], bool], seconds: float = 10.0) -> None:
-    """Return when something has become true; AssertionError if it does not."""
-    ends = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < ends, "it did not come true"
-        await asyncio.sleep(0.02)

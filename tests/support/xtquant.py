@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import asynccontextmanager, contextmanager
 from datetime import date, datetime
 from pathlib import Path
@@ -66,11 +65,3 @@ def ticks_of(*names: str, day: date, span: str = "09:20-09:36") -> TicksQuery:
         datetime.fromisoformat(f"{day}T{at}").replace(tzinfo=SHANGHAI) for at in span.split("-")
     )
     return TicksQuery(symbols=symbols(*names), start=day, end=day, since=since, until=to)
-
-
-def until(condition, seconds: float = 3.0) -> None:
-    """Return when another thread made ``condition`` true."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.005)

@@ -6,7 +6,8 @@ from datetime import date, datetime, timedelta
 
 import pytest
 from support.sources import symbols
-from support.vendor import MovedClock, Vendor, asking, bars, dates, factors, house, until
+from support.vendor import MovedClock, Vendor, asking, bars, dates, factors, house
+from support.waiting import until
 
 from argus_core import SHANGHAI, Cache, Lease, Period, QuotesQuery, SourceTimeout, SourceUnavailable
 from argus_core.errors import AllSourcesFailed, CacheError

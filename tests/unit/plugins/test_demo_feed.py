@@ -5,8 +5,8 @@ from collections import Counter
 
 import pytest
 from support.clock import TestClock
-from support.feeding import until
 from support.sources import symbols
+from support.waiting import until
 
 from argus_core import DepthQuery, NotOffered
 from argus_demo import Demo, DemoSettings

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.clock import TestClock
 from support.redis import redis_server
+from support.waiting import until
 
 from argus_core import CacheError, CacheStats, Lease, PluginError
 from argus_redis import cache as module
@@ -217,12 +218,6 @@ async def test_a_server_without_sharded_channels_is_spoken_to_on_plain_ones():
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         await cache.close()
-
-
-async def until(what):
-    async with asyncio.timeout(5):
-        while not what():  # noqa: ASYNC110 - the server's time, which nobody announces
-            await asyncio.sleep(0.001)
 
 
 async def test_databases_and_prefixes_do_not_hear_each_other(server):

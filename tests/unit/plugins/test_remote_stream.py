@@ -11,6 +11,7 @@ from http import HTTPStatus
 import orjson
 import pytest
 from support.clock import TestClock
+from support.waiting import until
 from websockets.asyncio.server import serve, unix_serve
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
@@ -118,12 +119,6 @@ async def streaming(other, **options):
         yield made
     finally:
         await made.aclose()
-
-
-async def until(condition):
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - what is waited for knows no event
-            await asyncio.sleep(0.002)
 
 
 async def test_one_connection_carries_everything():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import Counter
 from datetime import date, datetime, timedelta
@@ -10,7 +9,8 @@ from datetime import date, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.xtquant import bars_of, opened, serving, symbols, ticks_of, until
+from support.waiting import until
+from support.xtquant import bars_of, opened, serving, symbols, ticks_of
 
 from argus_core import (
     SHANGHAI,
@@ -154,7 +154,7 @@ async def test_a_long_download_is_preparing_and_quotes_go_on(bare):
         (job,) = source.jobs.status()
         with pytest.raises(Preparing):
             await days(source, "600519.SH")  # the same one is joined
-        await asyncio.to_thread(until, lambda: not source.jobs.status())
+        await until(lambda: not source.jobs.status())
         assert job.running
         assert await days(source, "600519.SH")
         assert len(downloads(bare)) == 1
@@ -187,7 +187,7 @@ async def test_a_link_lost_during_a_download_ends_it(bare, returned):
         with pytest.raises(Preparing):
             await days(source, "600519.SH")
         bare.control({"drop": True})
-        await asyncio.to_thread(until, lambda: not source.jobs.status())
+        await until(lambda: not source.jobs.status())
         bare.control({"set": {"download_stalls": False}})
     assert source.jobs.status() == ()
 
@@ -197,7 +197,7 @@ async def test_closing_ends_a_download_that_would_never_end(bare):
     async with opened(bare, prepare_wait=0.05) as source:
         with pytest.raises(Preparing):
             await days(source, "600519.SH")
-    await asyncio.to_thread(until, lambda: not source.jobs.status())
+    await until(lambda: not source.jobs.status())
 
 
 async def test_an_old_client_takes_one_series_a_download(bare):

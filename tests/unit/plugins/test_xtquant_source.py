@@ -8,7 +8,8 @@ import time
 from datetime import date, datetime
 
 import pytest
-from support.xtquant import AFTER_HOURS, bars_of, opened, serving, symbols, ticks_of, until
+from support.waiting import block_until, until
+from support.xtquant import AFTER_HOURS, bars_of, opened, serving, symbols, ticks_of
 
 from argus_core import (
     SHANGHAI,
@@ -216,7 +217,7 @@ async def test_connecting_prints_no_banner(server, capsys):
 async def test_after_a_drop_eight_threads_make_one_connection(server):
     async with opened(server) as source:
         server.control({"drop": True})
-        await asyncio.to_thread(until, lambda: not source.report()["connected"])
+        await until(lambda: not source.report()["connected"])
         await asyncio.gather(*(asyncio.to_thread(quotes, source, "600519.SH") for _ in range(8)))
         assert source.report()["connections"] == 2
         assert server.told()["links"] == 1
@@ -228,7 +229,7 @@ async def test_a_link_that_breaks_during_a_call_is_unavailable_and_comes_back(se
         def ask(xtdata):
             client = xtdata.get_client()
             server.control({"drop": True})
-            until(lambda: not client.is_connected())
+            block_until(lambda: not client.is_connected())
             return client.get_full_tick(["600519.SH"])
 
         with pytest.raises(SourceUnavailable, match="broke during the call"):

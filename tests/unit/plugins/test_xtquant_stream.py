@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 
 import pytest
 from support.clock import TestClock
-from support.xtquant import opened, serving, symbols, until
+from support.waiting import block_until, until
+from support.xtquant import opened, serving, symbols
 
 from argus_core import SHANGHAI, Depth, Gap, NotOffered, SourceUnavailable, Symbol, Throttled
 from argus_xtquant import stream
@@ -56,10 +57,6 @@ class Heard(list):
         return [item for item in self if isinstance(item, Gap)]
 
 
-async def wait(condition):
-    await asyncio.to_thread(until, condition)
-
-
 def played(server):
     first, last = (
         datetime.fromisoformat(PLAYED[n]).replace(tzinfo=SHANGHAI) for n in ("from", "to")
@@ -74,7 +71,7 @@ async def test_every_push_is_heard_once_and_in_order(server, push):
         await source.subscribe((SHARE,), heard)
         server.control({"push": PLAYED})
         times = [tick.time for tick in played(server)]
-        await wait(lambda: heard.books and heard.books[-1].quote.as_of == times[-1])
+        await until(lambda: heard.books and heard.books[-1].quote.as_of == times[-1])
         assert source.report()["subscriptions"] == 1
     assert [book.quote.as_of for book in heard.books][-len(times) :] == times
     assert not heard.gaps
@@ -88,7 +85,7 @@ async def test_the_first_push_of_a_whole_quote_is_the_full_state(server):
     heard = Heard()
     async with opened(server, IN_SESSION) as source:
         await source.subscribe((SHARE,), heard)
-        await wait(lambda: heard.books)
+        await until(lambda: heard.books)
     assert heard.books[0].quote.price is not None
 
 
@@ -109,7 +106,7 @@ async def test_a_refused_subscription_is_an_error_not_a_silence(server):
         server.control({"fault": None})
         heard = Heard()
         await source.subscribe((SHARE,), heard)
-        await wait(lambda: heard.books)
+        await until(lambda: heard.books)
 
 
 async def test_of_subscriptions_refused_in_part_none_is_left(server):
@@ -140,7 +137,7 @@ async def test_unsubscribing_ends_the_pushes_and_the_vendors_subscription(server
     heard = Heard()
     async with opened(server, IN_SESSION) as source:
         await source.subscribe(symbols("600519.SH", "688293.SH"), heard)
-        await wait(lambda: {b.symbol for b in heard.books} >= {SHARE})
+        await until(lambda: {b.symbol for b in heard.books} >= {SHARE})
         await source.unsubscribe((SHARE,))
         assert server.told()["subscriptions"]  # the other one is in it
         await source.unsubscribe(symbols("688293.SH", "000001.SZ"))
@@ -153,9 +150,9 @@ async def test_after_a_reconnect_everything_is_subscribed_again_with_a_gap(serve
     heard = Heard()
     async with opened(server, IN_SESSION) as source:
         await source.subscribe(symbols("600519.SH", "688293.SH"), heard)
-        await wait(lambda: heard.books)
+        await until(lambda: heard.books)
         server.control({"drop": True})
-        await wait(lambda: not source.report()["connected"])
+        await until(lambda: not source.report()["connected"])
         source._stream.check()
         assert source.report()["connections"] == 2
         (one,) = server.told()["subscriptions"]
@@ -164,7 +161,7 @@ async def test_after_a_reconnect_everything_is_subscribed_again_with_a_gap(serve
         assert heard.gaps[-1].since is not None
         before = len(heard.books)
         server.control({"push": PLAYED})
-        await wait(lambda: len(heard.books) > before)
+        await until(lambda: len(heard.books) > before)
 
 
 async def test_a_call_that_reconnects_makes_the_subscriptions_again_too(server):
@@ -172,10 +169,10 @@ async def test_a_call_that_reconnects_makes_the_subscriptions_again_too(server):
     async with opened(server, IN_SESSION) as source:
         await source.subscribe((SHARE,), heard)
         server.control({"drop": True})
-        await wait(lambda: not source.report()["connected"])
+        await until(lambda: not source.report()["connected"])
         await source.ping()
-        await wait(lambda: server.told()["subscriptions"])
-        await wait(lambda: heard.gaps)
+        await until(lambda: server.told()["subscriptions"])
+        await until(lambda: heard.gaps)
 
 
 async def test_the_vendors_own_reconnect_is_noticed(server):
@@ -184,10 +181,10 @@ async def test_the_vendors_own_reconnect_is_noticed(server):
     async with opened(server, IN_SESSION) as source:
         await source.subscribe((SHARE,), heard)
         server.control({"drop": True})
-        await wait(lambda: not source.report()["connected"])
+        await until(lambda: not source.report()["connected"])
         await asyncio.to_thread(source._session._xtdata.get_trading_dates, "SH", "", "", 1)
-        await wait(lambda: server.told()["subscriptions"])
-        await wait(lambda: heard.gaps)
+        await until(lambda: server.told()["subscriptions"])
+        await until(lambda: heard.gaps)
         assert server.told()["links"] == 1
 
 
@@ -196,7 +193,7 @@ async def test_an_old_number_is_not_ended_over_a_new_connection(server):
     async with opened(server, IN_SESSION) as source:
         await source.subscribe((SHARE,), heard)
         server.control({"drop": True})
-        await wait(lambda: not source.report()["connected"])
+        await until(lambda: not source.report()["connected"])
         server.control({"clear": True})
         await source.unsubscribe((SHARE,))
         source._stream.check()
@@ -207,9 +204,9 @@ async def test_a_client_that_stays_away_is_tried_until_it_is_back(server):
     heard = Heard()
     async with opened(server, IN_SESSION) as source:
         await source.subscribe((SHARE,), heard)
-        await wait(lambda: heard.books)
+        await until(lambda: heard.books)
         server.control({"refuse": True})
-        await wait(lambda: not source.report()["connected"])
+        await until(lambda: not source.report()["connected"])
         for _ in range(3):
             source._stream.check()
         assert len(heard.gaps) == 1  # told once
@@ -223,13 +220,13 @@ async def test_a_full_state_after_subscribing_again_is_no_news(server):
     heard = Heard()
     async with opened(server, IN_SESSION) as source:
         await source.subscribe((SHARE,), heard)
-        await wait(lambda: heard.books)
+        await until(lambda: heard.books)
         server.control({"drop": True})
-        await wait(lambda: not source.report()["connected"])
+        await until(lambda: not source.report()["connected"])
         pushes = server.told()["pushes"]
         source._stream.check()
-        await wait(lambda: server.told()["pushes"] > pushes)
-        await wait(source._stream.feed._waiting.empty)
+        await until(lambda: server.told()["pushes"] > pushes)
+        await until(source._stream.feed._waiting.empty)
         assert len(heard.books) == 1
 
 
@@ -250,7 +247,7 @@ async def test_a_silent_feed_is_subscribed_again_and_then_connected_again(server
         server.control({"fault": None})
         source._stream.check()
         assert source.report()["connections"] == 2
-        await wait(lambda: heard.books)
+        await until(lambda: heard.books)
         source.clock.advance(60)
         source._stream.check()
         assert source.report()["connections"] == 2
@@ -319,7 +316,7 @@ def test_whole_quotes_push_one_a_code_and_single_ones_a_list(feed):
     listen(feed, heard)
     feed.take({"600519.SH": tick(0)})
     feed.take({"600519.SH": [tick(3), tick(6)], "000001.SZ": tick(0)})
-    until(lambda: len(heard) == 3)
+    block_until(lambda: len(heard) == 3)
 
 
 def test_duplicates_and_old_pushes_are_dropped_and_corrections_are_not(feed):
@@ -327,7 +324,7 @@ def test_duplicates_and_old_pushes_are_dropped_and_corrections_are_not(feed):
     listen(feed, heard)
     for one in (tick(3), tick(3), tick(0), tick(3, volume=6), tick(6)):
         feed.take({"600519.SH": one})
-    until(lambda: len(heard) == 3)
+    block_until(lambda: len(heard) == 3)
     assert [book.quote.volume for book in heard] == [5.0, 6.0, 5.0]
 
 
@@ -337,7 +334,7 @@ def test_an_unreadable_push_harms_no_other(feed, payload, caplog):
     listen(feed, heard)
     feed.take(payload)
     feed.take({"600519.SH": tick()})
-    until(lambda: len(heard) == 1)
+    block_until(lambda: len(heard) == 1)
     assert feed.unreadable <= 1
 
 
@@ -352,7 +349,7 @@ def test_an_exception_of_the_listener_does_not_end_the_feed(feed, caplog):
     with caplog.at_level(logging.ERROR):
         feed.take({"600519.SH": tick(0)})
         feed.take({"600519.SH": tick(3)})
-        until(lambda: len(heard) == 2)
+        block_until(lambda: len(heard) == 2)
 
 
 def test_a_callback_only_puts_on_a_queue_and_returns(feed):
@@ -381,7 +378,7 @@ def test_what_came_too_fast_is_told_as_a_gap(monkeypatch):
     for second in range(10):
         feed.take({"600519.SH": tick(second)})
     go.set()
-    until(lambda: heard.gaps)
+    block_until(lambda: heard.gaps)
     assert feed.dropped > 0
     feed.close()
 

@@ -7,6 +7,7 @@ from datetime import date, datetime
 import pytest
 from support.clock import TestClock
 from support.sources import Scripted, node, symbols
+from support.waiting import until
 
 from argus_core import (
     SHANGHAI,
@@ -81,13 +82,6 @@ def bars(*asked, period=Period.D1):
 def sick(query):
     """Quotes that cannot be true: traded, yet without a price."""
     return [Quote(symbol=s, volume=100.0) for s in query.symbols]
-
-
-async def until(condition):
-    """Wait, without a fixed time, for what another thread does."""
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - a thread tells no event of the loop
-            await asyncio.sleep(0.001)
 
 
 class TestServes:

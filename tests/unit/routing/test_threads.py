@@ -4,16 +4,9 @@ import asyncio
 import threading
 
 import pytest
+from support.waiting import until
 
 from argus_core.routing.threads import Threads
-
-
-async def until(condition):
-    for _ in range(500):
-        if condition():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("it did not come to pass")
 
 
 async def test_it_returns_and_raises_what_the_call_does():

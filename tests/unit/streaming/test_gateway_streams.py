@@ -2,8 +2,9 @@
 
 import pytest
 from support.distribution import install
-from support.feeding import Ear, Seen, until
+from support.feeding import Ear, Seen
 from support.sources import symbols
+from support.waiting import until
 
 from argus_core.gateway import Gateway
 from argus_core.streaming import supply as supply_module

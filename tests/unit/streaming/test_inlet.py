@@ -4,7 +4,7 @@ import asyncio
 import threading
 
 import pytest
-from support.feeding import until
+from support.waiting import until
 
 from argus_core.streaming import inlet as inlet_module
 from argus_core.streaming.inlet import Inlet

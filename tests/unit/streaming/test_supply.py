@@ -16,9 +16,9 @@ from support.feeding import (
     pool_of,
     trade,
     turned,
-    until,
 )
 from support.sources import Fixed, symbols
+from support.waiting import until
 
 from argus_core import Gap, NotOffered, Quote, SourceUnavailable
 from argus_core.extend.relay import RelayedPush

@@ -6,8 +6,9 @@ from types import MappingProxyType
 
 import pytest
 from support.clock import TestClock
-from support.feeding import Answering, Asked, Ear, Feeding, Seen, alone, pool_of, turned, until
+from support.feeding import Answering, Asked, Ear, Feeding, Seen, alone, pool_of, turned
 from support.sources import symbols
+from support.waiting import until
 
 from argus_core import Depth, Gap, Level, NotOffered, Quote, SourceUnavailable
 from argus_core.streaming import polls as polls_module

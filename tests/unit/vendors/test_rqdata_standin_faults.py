@@ -7,7 +7,7 @@ import json
 import pytest
 
 pytest.importorskip("rqdatac")
-from support.xtquant import until
+from support.waiting import block_until
 from vendors.rqdata_client import RealClient
 from vendors.rqdata_faults import FOREIGN_ID
 from vendors.rqdata_server import RQDataServer
@@ -141,7 +141,7 @@ def test_one_login_too_many(client, server):
     assert refused.error == "PermissionDenied"
     assert refused.text == "login session num reached MAX limit"
     # The server's threads notice one after another that earlier connections ended
-    until(lambda: server.statistics()["sessions"] == 0)
+    block_until(lambda: server.statistics()["sessions"] == 0)
     server.control({"sessions": 1})
     assert len(client(*DAY, **FIELDS).rows) == 4
     assert server.statistics()["sessions"] == 1

@@ -8,19 +8,11 @@ from __future__ import annotations
 import csv
 import json
 import sys
-import time
 
 import pytest
+from support.waiting import block_until
 from vendors.xtquant_codes import Named
 from vendors.xtquant_rows import INVENTED, lots, noisy
-
-
-def until(met, seconds: float = 5.0) -> None:
-    """Wait until something that other threads do has happened."""
-    end = time.monotonic() + seconds
-    while not met():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.002)
 
 
 @pytest.fixture
@@ -57,7 +49,7 @@ def test_recorded_whole_quote_comes_back(miniqmt, xtdata, recorded):
     miniqmt.settings.replay = {"whole": wanted}
     got = []
     assert xtdata.subscribe_whole_quote(list(wanted), got.append) > 0
-    until(lambda: got)
+    block_until(lambda: got)
     assert wanted
     assert same(got[0], wanted)
 
@@ -82,7 +74,7 @@ def test_recorded_minute_callback_comes_back(miniqmt, xtdata, recorded):
     for code in wanted:
         assert xtdata.subscribe_quote(code, "1m", callback=got.append) > 0
     miniqmt.control({"push_raw": {"period": "1m", "data": wanted}})
-    until(lambda: got)
+    block_until(lambda: got)
     assert same(got[0], wanted)
 
 
@@ -91,7 +83,7 @@ def test_recorded_queue_comes_back(miniqmt, xtdata, recorded):
     miniqmt.settings.replay = {"queue": wanted}
     got = []
     assert xtdata.subscribe_l2thousand_queue("000001.SZ", got.append, gear_num=2) > 0
-    until(lambda: got)
+    block_until(lambda: got)
     assert same(got[0], wanted)
 
 

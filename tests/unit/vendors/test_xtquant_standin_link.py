@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import threading
-import time
 from types import SimpleNamespace
 
 import pytest
+from support.waiting import block_until
 
 MAOTAI_DAY = "2023-02-01"
-
-
-def until(met, seconds: float = 5.0) -> None:
-    """Wait until something that other threads do has happened."""
-    end = time.monotonic() + seconds
-    while not met():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.002)
 
 
 def test_history_must_be_downloaded(miniqmt, xtdata):
@@ -75,14 +67,14 @@ def test_pushes_of_ticks(miniqmt, xtdata, world):
         return callback
 
     assert xtdata.subscribe_whole_quote(["SH"], keep(whole)) > 0
-    until(lambda: whole)
+    block_until(lambda: whole)
     assert "600519.SH" in whole[0]
     seq = xtdata.subscribe_quote("600519.SH", "tick", callback=keep(single))
     xtdata.subscribe_quote("600519.SH", "1m", callback=keep(minutes))
     order = {"from": f"{MAOTAI_DAY}T10:00:01", "to": f"{MAOTAI_DAY}T10:02:00"}
     miniqmt.control({"push": order})
     ticks = [t for t in world.ticks["600519.SH"] if t.time.strftime("%H:%M") in ("10:00", "10:01")]
-    until(lambda: len(single) >= len({t.time for t in ticks}) and len(minutes) >= 30)
+    block_until(lambda: len(single) >= len({t.time for t in ticks}) and len(minutes) >= 30)
     assert threading.main_thread() not in threads
     assert all(isinstance(one, threading._DummyThread) for one in threads)
     assert isinstance(single[0]["600519.SH"], list)
@@ -101,10 +93,10 @@ def test_pushes_of_ticks(miniqmt, xtdata, world):
 def test_pushes_of_minutes_and_history_first(miniqmt, xtdata):
     got = []
     xtdata.subscribe_quote("510300.SH", "1m", "20240102", "20240102", -1, got.append)
-    until(lambda: got)
+    block_until(lambda: got)
     assert len(got[0]["510300.SH"]) == 241
     miniqmt.control({"push_minutes": {"from": "2024-01-03T09:31", "to": "2024-01-03T09:33"}})
-    until(lambda: len(got) >= 7)
+    block_until(lambda: len(got) >= 7)
     rows = [one["510300.SH"][0] for one in got[1:]]
     assert [row["volume"] == 0 for row in rows] == [True, False] * 3
 
@@ -131,9 +123,9 @@ def test_exceptions_in_callbacks_are_swallowed(miniqmt, xtdata, capsys):
         raise ValueError("mine")
 
     xtdata.subscribe_whole_quote(["600519.SH"], callback)
-    until(lambda: got)
+    block_until(lambda: got)
     miniqmt.control({"push_raw": {"period": "whole", "data": {"600519.SH": {"lastPrice": 1.0}}}})
-    until(lambda: len(got) == 2)
+    block_until(lambda: len(got) == 2)
     assert got[1] == {"600519.SH": {"lastPrice": 1.0}}
 
 
@@ -149,9 +141,9 @@ def test_a_dropped_link_is_seen_and_nothing_subscribes_again(miniqmt, xtdata):
     first = xtdata.get_client()
     got = []
     xtdata.subscribe_whole_quote(["600519.SH"], got.append)
-    until(lambda: got)
+    block_until(lambda: got)
     miniqmt.control({"drop": True})
-    until(lambda: not first.is_connected())
+    block_until(lambda: not first.is_connected())
     assert xtdata.get_full_tick(["600519.SH"])
     assert xtdata.get_client() is not first
     assert miniqmt.told()["subscriptions"] == []
@@ -162,7 +154,7 @@ def test_a_dropped_link_is_seen_and_nothing_subscribes_again(miniqmt, xtdata):
 def test_a_refusing_server(miniqmt, xtdata):
     client = xtdata.get_client()
     miniqmt.control({"refuse": True})
-    until(lambda: not client.is_connected())
+    block_until(lambda: not client.is_connected())
     with pytest.raises(Exception, match="无法连接xtquant服务"):
         xtdata.get_sector_list()
     miniqmt.control({"refuse": False})
@@ -177,7 +169,7 @@ def test_run_raises_when_the_link_ends(miniqmt, xtdata, monkeypatch):
         turns.append(seconds)
         if len(turns) == 2:
             miniqmt.drop()
-            until(lambda: not client.is_connected())
+            block_until(lambda: not client.is_connected())
 
     monkeypatch.setattr(xtdata, "_TIME_", SimpleNamespace(sleep=sleep))
     with pytest.raises(Exception, match="行情服务连接断开"):
@@ -190,9 +182,9 @@ def test_status_is_told(miniqmt, xtdata):
     xtdata.watch_xtquant_status(news.append)
     try:
         client = xtdata.reconnect("127.0.0.1", miniqmt.port)
-        until(lambda: news)
+        block_until(lambda: news)
         miniqmt.control({"drop": True})
-        until(lambda: len(news) == 2)
+        block_until(lambda: len(news) == 2)
     finally:
         xtdata.watch_xtquant_status(None)
     assert not client.is_connected()
@@ -209,6 +201,6 @@ def test_callbacks_of_two_subscriptions_overlap(miniqmt, xtdata):
             seen.append((threading.get_ident(), second.wait(5) if wait else second.set()))
 
         xtdata.subscribe_whole_quote([code], callback)
-    until(lambda: len(seen) == 2)
+    block_until(lambda: len(seen) == 2)
     assert len({ident for ident, _ in seen}) == 2
     assert (seen[0][1], seen[1][1]) == (None, True)

@@ -5,7 +5,8 @@ import json
 
 import pytest
 from support.clock import TestClock
-from support.listening import PATIENCE, A, B, until
+from support.listening import PATIENCE, A, B
+from support.waiting import until
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import Frame, Opcode
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from support.listening import A, B, until
+from support.listening import A, B
+from support.waiting import until
 from websockets.exceptions import InvalidStatus
 
 CLIENTS = Path(__file__).resolve().parents[4] / "docs" / "use" / "clients"

@@ -6,8 +6,9 @@ import json
 import httpx
 import pytest
 from support.clock import TestClock
-from support.listening import PACKED, V2, A, until
+from support.listening import PACKED, V2, A
 from support.process import PLAINLY
+from support.waiting import until
 from websockets.exceptions import InvalidStatus
 
 from argus_api.stream import audience, server

@@ -7,8 +7,9 @@ import json
 import httpx
 import pytest
 from support.clock import TestClock
-from support.listening import PATIENCE, A, B, C, until
+from support.listening import PATIENCE, A, B, C
 from support.process import PLAINLY
+from support.waiting import until
 
 from argus_api.stream import audience, events
 from argus_auth.key_store import KeyStore

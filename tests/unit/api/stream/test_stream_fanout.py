@@ -5,6 +5,7 @@ import contextlib
 from datetime import timedelta
 
 from support.clock import TestClock
+from support.waiting import until
 
 from argus_api.stream.fanout import Fanout
 from argus_api.stream.relay import Relay
@@ -101,12 +102,6 @@ async def house():
         yield built
     finally:
         await built.fanout.aclose()
-
-
-async def until(condition):
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - what is waited for knows no event
-            await asyncio.sleep(0.005)
 
 
 async def test_each_update_is_published_once_however_many_follow():

@@ -4,8 +4,8 @@ import asyncio
 import weakref
 
 import pytest
-from support.feeding import until
 from support.listening import PACKED, V2, A
+from support.waiting import until
 from websockets.server import ServerProtocol
 
 from argus_api.stream.connection import Connection

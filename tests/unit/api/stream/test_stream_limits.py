@@ -4,7 +4,8 @@ import asyncio
 import json
 
 import pytest
-from support.listening import PACKED, A, B, C, until
+from support.listening import PACKED, A, B, C
+from support.waiting import until
 from websockets.frames import Frame, Opcode
 
 from argus_api.stream import protocol

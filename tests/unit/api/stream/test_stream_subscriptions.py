@@ -3,8 +3,9 @@
 import httpx
 import pytest
 from support.clock import TestClock
-from support.listening import PACKED, A, B, until
+from support.listening import PACKED, A, B
 from support.process import PLAINLY
+from support.waiting import until
 
 from argus_api.v1.subscriptions import SubscriptionsBody
 from argus_auth.key_store import KeyStore

@@ -12,6 +12,7 @@ from datetime import datetime
 
 import pytest
 from support.rqdata import opened, rpcs, symbols
+from support.waiting import until
 from websockets.sync.server import serve
 
 from argus_core import SHANGHAI, Gap, NotOffered, PermissionDenied, PluginError, SourceUnavailable
@@ -67,7 +68,7 @@ async def test_after_a_lost_connection_there_is_a_gap_and_pushes_go_on(market, g
         pushed(market, 1)
         assert got.get(timeout=5).symbol == "600519.SH"
         assert source.report()["feed_reconnects"] == 1
-    assert market.statistics()["live"]["sessions"] == 0
+    await until(lambda: market.statistics()["live"]["sessions"] == 0)
 
 
 async def test_a_used_up_quota_ends_the_pushes_with_a_gap(market, got, caplog):
@@ -86,8 +87,7 @@ async def test_unsubscribing_tells_the_server(market, got):
         assert market.statistics()["live"]["channels"] == ["tick_600519.XSHG"]
         source.unsubscribe(MAOTAI)
         source.unsubscribe(symbols("000001.SZ"))
-        while market.statistics()["live"]["channels"]:
-            pass
+        await until(lambda: not market.statistics()["live"]["channels"])
 
 
 @pytest.mark.parametrize("stranger", ["999993.SZ", "rb88.SHFE"])

@@ -7,6 +7,7 @@ import pytest
 from support.clock import TestClock
 from support.distribution import install
 from support.sources import Scripted, node, symbols
+from support.waiting import until
 
 from argus_core import SourceTimeout
 from argus_core.config import Config
@@ -74,17 +75,11 @@ def gateway(**options):
     return Gateway(Config.parse(TABLE, {}), random=Random(0), **options)
 
 
-async def eventually(true):
-    async with asyncio.timeout(5):
-        while not true():  # noqa: ASYNC110 - what it waits for happens in a chore
-            await asyncio.sleep(0.002)
-
-
 async def test_a_source_that_did_not_open_comes_back_by_itself(world):
     async with gateway() as argus:
         assert argus.health() == {"one": "healthy", "late": "down"}
         world()["opens"] = True
-        await eventually(lambda: argus.health()["late"] == "healthy")
+        await until(lambda: argus.health()["late"] == "healthy")
         late = next(s for s in argus.sources() if s.name == "late")
         assert (late.state, late.reason) == ("up", None)
         assert late.health.share < 1, "it gets its share little by little"
@@ -94,11 +89,11 @@ async def test_a_source_that_did_not_open_comes_back_by_itself(world):
 
 async def test_a_node_that_cools_down_comes_back_by_a_check(world):
     async with gateway() as argus:
-        await eventually(lambda: argus.sources()[0].health.check_ok)
+        await until(lambda: argus.sources()[0].health.check_ok)
         one = argus._parts.nodes["one"]
         one.failed(EVERYTHING, SourceTimeout("no answer"))
         assert argus.health()["one"] == "degraded"
-        await eventually(lambda: argus.health()["one"] == "healthy")
+        await until(lambda: argus.health()["one"] == "healthy")
         assert world()["pings"] >= 3
 
 

@@ -3,7 +3,8 @@
 import math
 
 from support.hanging import Hanging
-from support.workers import publish, until, worker
+from support.waiting import until
+from support.workers import publish, worker
 
 from argus_core import Allowance, Charge, QuotesQuery, Source, Symbol
 from argus_core.routing.node import Node
