@@ -18,7 +18,7 @@ async def until(true: Callable[[], object], seconds: float = 15.0) -> None:
     raise AssertionError("what was waited for did not come")
 
 
-def block_until(true: Callable[[], object], seconds: float = 60.0) -> None:
+def block_until(true: Callable[[], object], seconds: float = 90.0) -> None:
     """Return when something is so that no loop of this thread is needed for."""
     ends = time.monotonic() + seconds
     while not true():

@@ -123,7 +123,8 @@ class HttpWire:
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     def close(self) -> None:
-        """Wait for nothing any more."""
+        """Wait for nothing any more, and for nobody."""
+        self.drained = self.farewell = None
         if self._closing is not None:
             self._closing.cancel()
 

@@ -161,6 +161,8 @@ class StreamProtocol(WebSocketsSansIOProtocol):
         super().connection_lost(exc)
         self.outlet.gone()
         self.conn.parser.close()  # it holds what it parses for, which holds it
+        _unwound(self.conn.parser_exc)
+        _unwound(self.conn.handshake_exc)
 
     # -- how it is read ---------------------------------------------------------------------------
 
@@ -331,6 +333,13 @@ class StreamProtocol(WebSocketsSansIOProtocol):
     def _cut(self) -> None:
         self.close_timer = None
         self.transport.abort()
+
+
+def _unwound(error: BaseException | None) -> None:
+    """Let an error forget where it was raised: who was there holds it, and would be held by it."""
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
 
 
 SERVER: Mapping[str, Any] = MappingProxyType(

@@ -261,7 +261,7 @@ def test_one_who_is_answered_again_and_again_between_two_batches_has_one_timer(h
     assert not loop.waiting
 
 
-def test_one_who_leaves_before_the_next_round_leaves_no_timer(hall, loop):
+def test_one_who_leaves_before_the_next_turn_leaves_no_timer(hall, loop):
     one = hall.listener(interval=3600.0)
     one.say(1)
     loop.run()
@@ -289,7 +289,7 @@ def test_after_the_end_nothing_is_sent_and_no_timer_is_left(hall, loop):
     assert not loop.waiting
 
 
-def test_whoever_ends_it_all_amid_a_round_does_no_harm(hall, loop):
+def test_whoever_ends_it_all_amid_a_turn_does_no_harm(hall, loop):
     ears = [hall.listener() for _ in range(3)]
     hall.take = lambda _lane: hall.turns.close()
     hall.turns._take = hall.take
