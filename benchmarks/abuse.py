@@ -42,7 +42,7 @@ import psutil
 import stream_house
 from abusers import HARMLESS, KEPT_OUT, OFFENCES, SLOW
 from stream_house import House
-from stream_load import Population, drawn
+from stream_load import HEARD, Population, drawn, owed
 from stream_source import MARKET
 
 SYMBOLS, EACH, PERIOD, SLICES = 1000, 20, 1.0, 20
@@ -74,6 +74,8 @@ class Outcome:
     """While they did it to this one."""
     waited: list[str] = field(default_factory=list[str])
     """For which share of each of these somebody else had the server's core and the clients'."""
+    heard: list[float] = field(default_factory=list[float])
+    """The share of what they are owed that the good clients got in each of these."""
     spent: list[float] = field(default_factory=list[float])
     """The server's processor time in each of these, in cores."""
     effort: list[float] = field(default_factory=list[float])
@@ -97,6 +99,8 @@ class Outcome:
         calm, rough = statistics.median(self.calm), statistics.median(self.rough)
         if fast and rough > max(calm * MOVED, calm + ROOM):
             found.append(f"p99 moved from {calm:.1f} to {rough:.1f} ms")
+        if min(self.heard) < HEARD:
+            found.append(f"the good clients got {_list(self.heard, 2)} of their updates")
         if self.beside and min(self.offences) < SIMILAR * max(self.offences):
             found.append(f"offenders beside and among did not do the same: {self.offences}")
         if self.lost or self.holes or self.complaints:
@@ -111,6 +115,8 @@ class Outcome:
                 found.append(
                     f"{offence.__name__} was hardly committed: {sum(ended.values())} times"
                 )
+            elif ended and not set(ended) & documented:
+                found.append(f"{offence.__name__} never ended as documented")
             strange = set(ended) - allowed
             if strange:
                 found.append(f"{offence.__name__} ended as {', '.join(sorted(strange))}")
@@ -134,6 +140,8 @@ class Lap:
         both = zip(self._houses, self._waited, strict=True)
         waited = [(house.waited() - before) / took for house, before in both]
         outcome.waited.append("+".join(f"{one:.0%}" for one in waited))
+        due = owed(len(self._crowd.wires), EACH, PERIOD, took)
+        outcome.heard.append(self._crowd.heard / due)
         outcome.spent.append((self._houses[0].cpu() - self._cpu) / took)
         return self._crowd.tally.percentile(0.99)
 
@@ -245,7 +253,8 @@ def table(outcome: Outcome) -> str:
             f"server's core + the clients' for {' '.join(outcome.waited)} of the time"
         ),
         (
-            f"lost {outcome.lost or 'none'}, unannounced holes {outcome.holes}; memory "
+            f"the good clients got {min(outcome.heard):.2f} to {max(outcome.heard):.2f} of their "
+            f"updates, lost {outcome.lost or 'none'}, unannounced holes {outcome.holes}; memory "
             f"{outcome.before >> 20} MB, at most {outcome.peak >> 20}, afterwards "
             f"{outcome.after >> 20}"
         ),

@@ -119,7 +119,7 @@ async def floods_messages(line: Line, _random: Random) -> Ending:
 
 
 async def floods_subscriptions(line: Line, random: Random) -> Ending:
-    """Changes its mind without end, each time at another pace."""
+    """Changes its mind without end, at a thousand paces."""
     return await _flooding(line, lambda: line.raw(random.choice(CHANGES)))
 
 

